@@ -1,0 +1,249 @@
+"""Every error that a user can meet, as one tree.
+
+HubError
+├── InvalidDefinition        a tree or project that cannot be used; carries all its diagnostics
+├── ExpressionError          an expression that cannot be compiled or evaluated
+├── InvalidDuration          a text that is no duration
+├── InvalidEvent             a payload that is no event
+├── NodeFailed               a node of a run failed
+├── ActionFailed             a connector's action failed
+│   └── ActionRefused        ... in a way that no retry can mend
+├── Refused                  an incoming request that is turned away
+│   ├── BadSignature         its signature is missing, wrong or too old
+│   ├── BadRequest           its body cannot be read
+│   ├── TooLarge             its body is over the limit
+│   ├── NotFound             there is nothing of that name
+│   ├── Conflict             the thing has changed meanwhile, or is in the wrong state for that
+│   ├── Gone                 a link that has expired or was used
+│   └── Busy                 the hub is full, or a part of it is away; come again later
+├── MissingSecret            a setting names an environment variable that is not set
+├── Unreachable              a server that is needed does not answer
+└── PortTaken                another program listens where the hub wants to
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+__all__ = [
+    "ActionFailed",
+    "ActionRefused",
+    "BadRequest",
+    "BadSignature",
+    "Busy",
+    "Conflict",
+    "Diagnostic",
+    "ExpressionError",
+    "Gone",
+    "HubError",
+    "InvalidDefinition",
+    "InvalidDuration",
+    "InvalidEvent",
+    "MissingSecret",
+    "NodeFailed",
+    "NotFound",
+    "PortTaken",
+    "Refused",
+    "TooLarge",
+    "Unreachable",
+]
+
+
+class Diagnostic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that is wrong with a definition, and where.
+
+    `path` is the place inside the document (`do[1].fallback[0].wait_for`), `line` and `column`
+    count from 1 and are None where the document has no text.
+    """
+
+    message: str
+    path: str = ""
+    code: str = "invalid"
+    severity: str = "error"
+    suggestion: str | None = None
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        place = self.file or "<tree>"
+        if self.line is not None:
+            place += f":{self.line}:{self.column}"
+        where = f" (at {self.path})" if self.path else ""
+        hint = f"\n    {self.suggestion}" if self.suggestion else ""
+        return f"{place}: {self.severity}: {self.message}{where}{hint}"
+
+
+class HubError(Exception):
+    """The hub cannot do what was asked."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    """The HTTP status that stands for this error."""
+    exit_code: ClassVar[int] = 1
+    """The exit code that stands for this error: 1 it is not so, 2 wrong usage, 3 unreachable."""
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        self.message = message or (type(self).__doc__ or self.code).strip().splitlines()[0]
+        self.details = details
+        super().__init__(self.message)
+
+
+class InvalidDefinition(HubError):
+    """The definition has errors."""
+
+    code = "invalid_definition"
+    status = 422
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = list(diagnostics)
+        super().__init__("\n".join(str(d) for d in diagnostics) or None)
+
+
+class ExpressionError(HubError):
+    """The expression cannot be evaluated."""
+
+    code = "expression"
+    status = 422
+
+    def __init__(
+        self, message: str, *, expression: str | None = None, suggestion: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.expression = expression
+        self.suggestion = suggestion
+
+
+class InvalidDuration(HubError):
+    """The text is not a duration."""
+
+    code = "invalid_duration"
+    status = 422
+
+
+class InvalidEvent(HubError):
+    """The payload is not an event."""
+
+    code = "invalid_event"
+    status = 400
+
+
+class NodeFailed(HubError):
+    """A node of a run failed.
+
+    `failure` is the stable code (`timeout`, `check_failed`, a connector's code, ...) that
+    `retry.unless` and `catch` compare with; `path` is the node's place in the tree.
+    """
+
+    code = "node_failed"
+
+    def __init__(self, failure: str, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.path = path
+
+
+class ActionFailed(HubError):
+    """An action failed and may be tried again.
+
+    `failure` is the connector's stable code for what happened. `retry_after` (seconds) is what the
+    other side asked for, if it did.
+    """
+
+    code = "action_failed"
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, failure: str, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.retry_after = retry_after
+
+
+class ActionRefused(ActionFailed):
+    """An action failed in a way that no retry can mend."""
+
+    code = "action_refused"
+    retryable = False
+
+
+class Refused(HubError):
+    """The request was turned away."""
+
+    code = "refused"
+    status = 400
+
+
+class BadSignature(Refused):
+    """The signature is missing or does not match."""
+
+    code = "bad_signature"
+    status = 401
+
+
+class BadRequest(Refused):
+    """The body cannot be read."""
+
+    code = "bad_request"
+    status = 400
+
+
+class TooLarge(Refused):
+    """The body is larger than this trigger takes."""
+
+    code = "too_large"
+    status = 413
+
+
+class NotFound(Refused):
+    """There is nothing of that name."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(Refused):
+    """It is not in a state for that."""
+
+    code = "conflict"
+    status = 409
+
+
+class Gone(Refused):
+    """The link has expired."""
+
+    code = "gone"
+    status = 410
+
+
+class Busy(Refused):
+    """The hub cannot take more just now; try again in a moment."""
+
+    code = "busy"
+    status = 503
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class MissingSecret(HubError):
+    """A setting names an environment variable that is not set."""
+
+    code = "missing_secret"
+
+
+class Unreachable(HubError):
+    """A server that is needed does not answer."""
+
+    code = "unreachable"
+    status = 503
+    exit_code = 3
+
+
+class PortTaken(HubError):
+    """Another program listens on that port."""
+
+    code = "port_taken"

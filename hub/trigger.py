@@ -1,0 +1,109 @@
+"""What a trigger is: a place where events come in.
+
+A kind of trigger is found by the entry point group `hub.triggers`, in this package or any other.
+Two shapes exist: one that answers HTTP requests, and one that consumes by itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from hub.event import Event
+
+__all__ = [
+    "HttpTrigger",
+    "Intake",
+    "Receipt",
+    "Received",
+    "Request",
+    "Response",
+    "Trigger",
+    "installed_triggers",
+]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request as it came: header names in lower case, the body's bytes untouched."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+    client: str | None = None
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sender is answered instead of the hub's own 202."""
+
+    status: int = 200
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request meant: the events in it, and the answer where the sender needs its own.
+
+    With no events (a provider's handshake) only the answer counts.
+    """
+
+    events: Sequence[Event] = ()
+    response: Response | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What the journal says of one event that was handed in: durable now, and whether it was new."""
+
+    id: str
+    duplicate: bool
+
+
+class Intake(Protocol):
+    """The way into the hub for events, whoever brings them."""
+
+    async def accept(self, trigger: str, events: Sequence[Event]) -> Sequence[Receipt]:
+        """Make the events durable and hand them on to be routed.
+
+        Returns when all of them are on disk. Raises `Busy` when the hub is full, with nothing of
+        the batch kept.
+        """
+
+
+class Trigger(ABC):
+    """One configured place where events come in. `name` is what trees call it by."""
+
+    kind: ClassVar[str]
+    settings_type: ClassVar[type[msgspec.Struct]]
+
+    def __init__(self, name: str, settings: Any) -> None:
+        self.name = name
+        self.settings = settings
+
+
+class HttpTrigger(Trigger):
+    """A trigger that is called over HTTP at `/hooks/<name>`."""
+
+    max_body: int = 1024 * 1024
+    """The largest body it takes, in bytes; a larger one is refused before it is read whole."""
+
+    @abstractmethod
+    async def receive(self, request: Request) -> Received:
+        """Verify the request on its raw bytes, then read its events.
+
+        Raises `BadSignature`, `BadRequest` or another `Refused`; then nothing of it is kept.
+        """
+
+
+@cache
+def installed_triggers() -> Mapping[str, type[Trigger]]:
+    """Every installed kind of trigger by its name."""
+    found = [point.load() for point in entry_points(group="hub.triggers")]
+    return {kind.kind: kind for kind in sorted(found, key=lambda kind: str(kind.kind))}
