@@ -1,0 +1,76 @@
+"""What the HTTP side is given: the parts of a hub that it speaks for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from hub.trigger import Intake, Trigger
+
+if TYPE_CHECKING:
+    from hub.links import Links
+    from hub.routing.journal import Journal
+    from hub.run.runs import Runs
+
+__all__ = ["HealthCheck", "ProjectView", "Services", "TreeView"]
+
+HealthCheck = Callable[[], Awaitable[object]]
+"""Returns (with anything or nothing) when the part is well, raises when it is not.
+
+What a check returns is ignored; the message of a `HubError` that it raises is shown, any other
+exception only by the check's name.
+"""
+
+
+class TreeView(Protocol):
+    """One tree of the project, as the HTTP side shows it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def hash(self) -> str:
+        """The content hash that runs are pinned to."""
+
+    @property
+    def document(self) -> bytes:
+        """The definition as canonical JSON, the very bytes that `hash` is of."""
+
+
+class ProjectView(Protocol):
+    """The project of this moment, as the HTTP side needs it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def triggers(self) -> Mapping[str, Trigger]: ...
+
+    @property
+    def trees(self) -> Mapping[str, TreeView]: ...
+
+
+@dataclass(kw_only=True)
+class Services:
+    """The parts behind the HTTP side.
+
+    `project` is asked for each request, so a reload needs no new application. `base_url` is what
+    links begin with. `allowed_hosts` are further host names (without port; "*" for any) that the
+    management side answers to, beside loopback names and the host of `base_url`; a web page that
+    has pointed its own name at this machine is refused by it. `body_timeout` (seconds) bounds the
+    reading of one request body, `check_timeout` (seconds) one health check, `max_body` (bytes) a
+    body posted to the management side.
+    """
+
+    intake: Intake
+    journal: Journal
+    runs: Runs
+    links: Links
+    project: Callable[[], ProjectView]
+    base_url: str
+    health: Mapping[str, HealthCheck] = field(default_factory=dict)
+    allowed_hosts: frozenset[str] = frozenset()
+    body_timeout: float = 20.0
+    check_timeout: float = 3.0
+    max_body: int = 4 * 1024 * 1024
