@@ -11,7 +11,10 @@ HubError
 ├── Refused                  an incoming request that is turned away
 │   ├── BadSignature         its signature is missing, wrong or too old
 │   ├── BadRequest           its body cannot be read
+│   ├── Forbidden            the caller may not do that, or not from there
 │   ├── TooLarge             its body is over the limit
+│   ├── TooSlow              its body did not come in time
+│   ├── UnsupportedType      its body is of a content type that is not taken here
 │   ├── NotFound             there is nothing of that name
 │   ├── Conflict             the thing has changed meanwhile, or is in the wrong state for that
 │   ├── Gone                 a link that has expired or was used
@@ -37,6 +40,7 @@ __all__ = [
     "Conflict",
     "Diagnostic",
     "ExpressionError",
+    "Forbidden",
     "Gone",
     "HubError",
     "InvalidDefinition",
@@ -48,7 +52,9 @@ __all__ = [
     "PortTaken",
     "Refused",
     "TooLarge",
+    "TooSlow",
     "Unreachable",
+    "UnsupportedType",
 ]
 
 
@@ -190,11 +196,32 @@ class BadRequest(Refused):
     status = 400
 
 
+class Forbidden(Refused):
+    """That is not allowed, or not from there."""
+
+    code = "forbidden"
+    status = 403
+
+
 class TooLarge(Refused):
     """The body is larger than this trigger takes."""
 
     code = "too_large"
     status = 413
+
+
+class TooSlow(Refused):
+    """The body did not come in time."""
+
+    code = "too_slow"
+    status = 408
+
+
+class UnsupportedType(Refused):
+    """The body's content type is not taken here."""
+
+    code = "unsupported_type"
+    status = 415
 
 
 class NotFound(Refused):
