@@ -1,0 +1,187 @@
+"""Callback links: signed, expiring, single-purpose URLs that deliver an event to one run.
+
+A link is `<base>/callbacks/<token>`; the token is a JWS in compact form (RFC 7515), HS256. The keys
+are derived from the hub's one secret by HKDF (RFC 5869), a different one for each purpose, so that
+a token of one kind can never stand for one of another.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from hub.errors import Gone, MissingSecret, NotFound
+
+__all__ = ["CallbackClaims", "Links", "derive_key", "load_or_create_secret"]
+
+_AUDIENCE: Final = "hub/callback"
+_ALGORITHM: Final = "HS256"
+_KEY_BYTES: Final = 32
+_MIN_SECRET: Final = 16
+_MAX_TOKEN: Final = 8192
+_SECRET_FILE: Final = "secret.key"  # noqa: S105  (a file's name)
+
+
+class CallbackClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a callback link stands for.
+
+    `run_id` is the run's workflow id (`tree/key`); `first_run_id` is the id of the first Temporal
+    run of that chain, where the link must not reach a later run of the same key. `use` says how
+    often the link delivers; `token_id` is what a used link is remembered by.
+    """
+
+    run_id: str
+    subscription: str
+    expires_at: datetime
+    token_id: str
+    first_run_id: str | None = None
+    use: Literal["once", "many"] = "once"
+    label: str | None = None
+
+
+class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    aud: Literal["hub/callback"]
+    iat: int
+    exp: int
+    jti: str
+    sub: str
+    subscription: str
+    first: str | None = None
+    use: Literal["once", "many"] = "once"
+    label: str | None = None
+
+
+class Links:
+    """Signs callback links and reads them back.
+
+    The first of `keys` signs; all of them verify, so that a key can be rotated while links of the
+    old one are still out. `base_url` is where the hub is reached from outside.
+    """
+
+    def __init__(self, keys: Sequence[bytes], base_url: str) -> None:
+        if not keys:
+            raise ValueError("callback links need at least one key")
+        if any(len(key) < _KEY_BYTES for key in keys):
+            raise ValueError(f"a key of callback links has at least {_KEY_BYTES} bytes")
+        self._keys = [OctKey.import_key(key) for key in keys]
+        self.base_url = base_url.rstrip("/")
+
+    def sign(self, claims: CallbackClaims, now: datetime) -> str:
+        """The link that stands for these claims. The same claims and time give the same link."""
+        payload = _Payload(
+            aud=_AUDIENCE,
+            iat=int(now.timestamp()),
+            exp=int(claims.expires_at.timestamp()),
+            jti=claims.token_id,
+            sub=claims.run_id,
+            subscription=claims.subscription,
+            first=claims.first_run_id,
+            use=claims.use,
+            label=claims.label,
+        )
+        token = jws.serialize_compact(
+            {"alg": _ALGORITHM}, msgspec.json.encode(payload), self._keys[0], [_ALGORITHM]
+        )
+        return f"{self.base_url}/callbacks/{token}"
+
+    def verify(self, token: str, now: datetime) -> CallbackClaims:
+        """The claims of a token that this hub has signed.
+
+        Raises `Gone` when it was a true link and its time is over, and `NotFound` for everything
+        else, whatever is wrong with it: whoever guesses learns nothing from the answer.
+        """
+        payload = self._payload(token)
+        if payload is None:
+            raise NotFound("This link is not valid.")
+        expires_at = datetime.fromtimestamp(payload.exp, UTC)
+        if now >= expires_at:
+            raise Gone(f"This link expired on {expires_at:%Y-%m-%d at %H:%M} UTC.")
+        return CallbackClaims(
+            run_id=payload.sub,
+            first_run_id=payload.first,
+            subscription=payload.subscription,
+            expires_at=expires_at,
+            token_id=payload.jti,
+            use=payload.use,
+            label=payload.label,
+        )
+
+    def _payload(self, token: str) -> _Payload | None:
+        if len(token) > _MAX_TOKEN or not token.isascii():
+            return None
+        for key in self._keys:
+            try:
+                signed = jws.deserialize_compact(token, key, [_ALGORITHM])
+            except (JoseError, ValueError, TypeError):
+                continue
+            try:
+                return msgspec.json.decode(signed.payload, type=_Payload)
+            except msgspec.MsgspecError:
+                return None
+        return None
+
+
+def derive_key(secret: str, purpose: str) -> bytes:
+    """A key of 32 bytes for one purpose, from the hub's secret (HKDF with SHA-256, RFC 5869).
+
+    Raises `MissingSecret` when the secret is too short to keep anything secret.
+    """
+    if len(secret) < _MIN_SECRET:
+        raise MissingSecret(
+            f"HUB_SECRET_KEY has fewer than {_MIN_SECRET} characters; set a random one, "
+            "such as `openssl rand -hex 32` prints"
+        )
+    info = b"hub/" + purpose.encode()
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(secret.encode())
+
+
+def load_or_create_secret(state: Path) -> str:
+    """The secret of a hub that was given none: made once and kept in the state folder.
+
+    The file is readable by its owner alone. Processes that start at the same moment agree on one
+    secret, and one that dies half way leaves none behind.
+    """
+    path = state / _SECRET_FILE
+    try:
+        return _read_secret(path)
+    except FileNotFoundError:
+        pass
+    state.mkdir(parents=True, exist_ok=True)
+    draft = state / f".{_SECRET_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # A link fails where the name is taken, so the first of several processes wins.
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+    finally:
+        draft.unlink(missing_ok=True)
+    return _read_secret(path)
+
+
+def _read_secret(path: Path) -> str:
+    secret = path.read_text(encoding="ascii", errors="replace").strip()
+    if len(secret) < _MIN_SECRET:
+        raise MissingSecret(
+            f"{path} does not hold a secret; delete it to have a new one made "
+            "(links that were signed with the old one then stop working)"
+        )
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    return secret
