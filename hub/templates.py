@@ -217,9 +217,9 @@ def text_of(html: str) -> str:
 
 
 class _TextReader(HTMLParser):
-    _blocks = frozenset(
-        "address|article|aside|blockquote|center|dd|div|dl|dt|fieldset|figure|footer|form|h1|h2|h3"
-        "|h4|h5|h6|header|hr|main|nav|ol|p|pre|section|table|ul".split("|")  # noqa: SIM905
+    _block = re.compile(
+        "address|article|aside|blockquote|center|d[dlt]|div|fieldset|figure|footer|form|h[1-6]"
+        "|header|hr|main|nav|ol|p|pre|section|table|ul"
     )
     _hidden = frozenset({"head", "script", "style", "template", "title"})
 
@@ -238,7 +238,7 @@ class _TextReader(HTMLParser):
             self._skipped.clear()
         if self._skipped:
             return
-        if tag in self._blocks:
+        if self._block.fullmatch(tag):
             self.parts.append("\n\n")
         elif tag in ("br", "tr"):
             self.parts.append("\n")
@@ -256,7 +256,7 @@ class _TextReader(HTMLParser):
             if tag in self._skipped:
                 del self._skipped[self._skipped.index(tag) :]
             return
-        if tag in self._blocks:
+        if self._block.fullmatch(tag):
             self.parts.append("\n\n")
         elif tag == "a" and self._link:
             shown = " ".join("".join(self.parts[self._link_from :]).split())
