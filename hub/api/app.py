@@ -1,0 +1,70 @@
+"""The HTTP application: its routes, and how its errors look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar, Response, Router, get
+from litestar.enums import MediaType
+from litestar.exceptions import HTTPException
+from litestar.types import ControllerRouterHandler
+
+from hub import __version__
+from hub.api.callbacks import callbacks
+from hub.api.events import events
+from hub.api.guards import management_guards
+from hub.api.health import health
+from hub.api.ingress import hooks
+from hub.api.openapi import describe
+from hub.api.problems import respond_with_problem
+from hub.api.project import project
+from hub.api.runs import runs
+from hub.api.services import Services
+from hub.errors import HubError
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    services: Services, *, extra_routes: Sequence[ControllerRouterHandler] = ()
+) -> Litestar:
+    """The application over these services.
+
+    Hooks, callback links and health checks are open, as their callers come from anywhere and prove
+    themselves in their own ways. All else, `extra_routes` included, is the management side.
+    """
+    public: list[ControllerRouterHandler] = [
+        hooks(services),
+        *callbacks(services),
+        *health(services),
+    ]
+    managed: list[ControllerRouterHandler] = [
+        *events(services),
+        *runs(services),
+        *project(services),
+    ]
+    description: dict[str, Any] = {}
+
+    @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+    def openapi() -> Response[dict[str, Any]]:
+        if not description:
+            description.update(describe([*public, *managed], title="hub", version=__version__))
+        return Response(description, media_type=MediaType.JSON)
+
+    management = Router(
+        "/",
+        route_handlers=[*managed, openapi, *extra_routes],
+        guards=management_guards(services),
+    )
+    return Litestar(
+        route_handlers=[*public, management],
+        exception_handlers={
+            HubError: respond_with_problem,
+            HTTPException: respond_with_problem,
+            Exception: respond_with_problem,
+        },
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )

@@ -1,0 +1,123 @@
+"""`/api/events`: CloudEvents come in, the journal is read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+
+from hub.api.body import read_body, read_headers, tail_of
+from hub.api.ingress import accepted
+from hub.api.services import Services
+from hub.cloudevents import BATCHED, STRUCTURED, is_cloudevent, read_cloudevents
+from hub.errors import BadRequest, NotFound, UnsupportedType
+from hub.routing.journal import DeliveryRecord, Entry
+
+__all__ = ["Accepted", "EventList", "EventView", "events"]
+
+_TRIGGER = "api"
+_PREFIX = "/api/events/"
+_Status = Literal["accepted", "delivered", "unmatched", "duplicate", "dead"]
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was made durable: `id` of one event, `ids` of several, and which were known before."""
+
+    id: str | None = None
+    duplicate: bool = False
+    ids: list[str] | None = None
+    duplicates: list[str] | None = None
+
+
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of the journal with its deliveries; `event` is in the CloudEvents JSON format."""
+
+    id: str
+    trigger: str
+    event: dict[str, Any]
+    received_at: datetime
+    status: _Status
+    deliveries: list[DeliveryRecord]
+
+
+class EventList(msgspec.Struct, frozen=True, kw_only=True):
+    """Events, newest first; `next` is the cursor of the rest."""
+
+    items: list[EventView]
+    next: str | None
+
+
+def events(services: Services) -> list[HTTPRouteHandler]:
+    """The routes under `/api/events`."""
+
+    @post(
+        "/api/events",
+        status_code=202,
+        summary="Send CloudEvents: binary, structured or batched",
+        tags=["events"],
+    )
+    async def send_events(request: Request[Any, Any, Any], trigger: str = _TRIGGER) -> Accepted:
+        if trigger != _TRIGGER and trigger not in services.project().triggers:
+            raise NotFound(f"there is no trigger {trigger!r}")
+        headers = read_headers(request.scope)
+        if not is_cloudevent(headers):
+            raise UnsupportedType(
+                f"send CloudEvents: as {STRUCTURED}, as {BATCHED}, or with ce-* headers"
+            )
+        body = await read_body(
+            request.receive, headers, limit=services.max_body, timeout=services.body_timeout
+        )
+        sent = read_cloudevents(headers, body)
+        receipts = await services.intake.accept(trigger, sent) if sent else ()
+        return msgspec.convert(accepted(receipts), Accepted)
+
+    @get("/api/events", summary="The journal, newest first", tags=["events"])
+    async def list_events(
+        trigger: str | None = None,
+        event_type: Annotated[str | None, Parameter(query="type")] = None,
+        key: str | None = None,
+        status: _Status | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+        cursor: str | None = None,
+    ) -> EventList:
+        page = await services.journal.list(
+            trigger=trigger,
+            type=event_type,
+            key=key,
+            status=status,
+            since=_zoned("since", since),
+            until=_zoned("until", until),
+            limit=limit,
+            cursor=cursor,
+        )
+        return EventList(items=[_view(entry) for entry in page.items], next=page.next)
+
+    @get("/api/events/{event_id:path}", summary="One event with its deliveries", tags=["events"])
+    async def show_event(request: Request[Any, Any, Any], trigger: str | None = None) -> EventView:
+        event_id = "/".join(tail_of(request.scope, _PREFIX))
+        return _view(await services.journal.get(event_id, trigger))
+
+    return [send_events, list_events, show_event]
+
+
+def _view(entry: Entry) -> EventView:
+    return EventView(
+        id=entry.id,
+        trigger=entry.trigger,
+        event=entry.event.to_cloudevent(),
+        received_at=entry.received_at,
+        status=entry.status,
+        deliveries=entry.deliveries,
+    )
+
+
+def _zoned(name: str, time: datetime | None) -> datetime | None:
+    if time is not None and time.tzinfo is None:
+        raise BadRequest(f"{name!r} needs a zone: 2026-01-31T08:00:00Z")
+    return time

@@ -1,0 +1,83 @@
+"""`/healthz`: the process lives. `/readyz`: what it needs answers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import structlog
+from litestar import Response, get, route
+from litestar.enums import HttpMethod, MediaType
+from litestar.handlers import HTTPRouteHandler
+
+from hub.api.services import HealthCheck, Services
+from hub.errors import HubError
+
+__all__ = ["CheckOutcome", "Health", "Readiness", "health"]
+
+_log = structlog.get_logger("hub.api")
+_NO_STORE = {"cache-control": "no-store"}
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The process lives and answers."""
+
+    status: str = "alive"
+
+
+class CheckOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One part that the hub needs, and how it does. `detail` says what is wrong with it."""
+
+    name: str
+    ok: bool
+    detail: str | None = None
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether every part is well: `status` is "ready" or "not_ready"."""
+
+    status: str
+    checks: list[CheckOutcome]
+
+
+def health(services: Services) -> list[HTTPRouteHandler]:
+    """The two routes that probes ask. They say nothing that needs guarding."""
+
+    @get("/healthz", summary="The process lives", tags=["health"])
+    async def healthz() -> Response[Health]:
+        return Response(Health(), headers=_NO_STORE)
+
+    @get("/readyz", summary="What the hub needs answers", tags=["health"])
+    async def readyz() -> Response[Readiness]:
+        checks = await asyncio.gather(
+            *(
+                _outcome(name, check, services.check_timeout)
+                for name, check in services.health.items()
+            )
+        )
+        ready = all(check.ok for check in checks)
+        return Response(
+            Readiness(status="ready" if ready else "not_ready", checks=list(checks)),
+            status_code=200 if ready else 503,
+            headers=_NO_STORE,
+        )
+
+    @route("/healthz", http_method=[HttpMethod.HEAD], include_in_schema=False)
+    async def healthz_head() -> Response[None]:
+        return Response(None, status_code=200, media_type=MediaType.TEXT, headers=_NO_STORE)
+
+    return [healthz, readyz, healthz_head]
+
+
+async def _outcome(name: str, check: HealthCheck, timeout: float) -> CheckOutcome:
+    try:
+        async with asyncio.timeout(timeout):
+            await check()
+    except TimeoutError:
+        return CheckOutcome(name=name, ok=False, detail=f"no answer within {timeout:g} seconds")
+    except HubError as error:
+        return CheckOutcome(name=name, ok=False, detail=error.message)
+    except Exception as error:
+        _log.warning("health check failed", check=name, exc_info=error)
+        return CheckOutcome(name=name, ok=False, detail="failed; the hub's log says why")
+    return CheckOutcome(name=name, ok=True)

@@ -1,0 +1,93 @@
+"""`POST /hooks/{trigger}`: the hot path, from the raw request to the durable event.
+
+The handler is bare ASGI: it needs the untouched bytes, counts them itself, and must cost little
+beside the commit that it waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from litestar.exceptions import MethodNotAllowedException
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import Receive, Scope, Send
+
+from hub.api.body import read_body, read_headers, read_query
+from hub.api.services import Services
+from hub.errors import NotFound
+from hub.trigger import HttpTrigger, Receipt, Request, Response
+
+__all__ = ["accepted", "hooks"]
+
+_encode = msgspec.json.encode
+_JSON = (b"content-type", b"application/json")
+
+
+def hooks(services: Services) -> ASGIRouteHandler:
+    """The route of every HTTP trigger."""
+
+    async def receive_hook(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != "POST":
+            raise MethodNotAllowedException(headers={"allow": "POST"})
+        name = scope["path_params"]["trigger"]
+        trigger = services.project().triggers.get(name)
+        if not isinstance(trigger, HttpTrigger):
+            raise NotFound(f"there is no webhook {name!r}")
+        headers = read_headers(scope)
+        client = scope.get("client")
+        body = await read_body(
+            receive, headers, limit=trigger.max_body, timeout=services.body_timeout
+        )
+        received = await trigger.receive(
+            Request(
+                method="POST",
+                path=scope["path"],
+                headers=headers,
+                query=read_query(scope),
+                body=body,
+                received_at=datetime.now(UTC),
+                client=client[0] if client else None,
+            )
+        )
+        receipts: Sequence[Receipt] = ()
+        if received.events:
+            receipts = await services.intake.accept(name, received.events)
+        # `Prefer: wait=N` belongs here: the receipts are durable, the deliveries still to come.
+        if received.response is not None:
+            await _send(send, received.response)
+            return
+        content = _encode(accepted(receipts))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 202,
+                "headers": [_JSON, (b"content-length", b"%d" % len(content))],
+            }
+        )
+        await send({"type": "http.response.body", "body": content, "more_body": False})
+
+    return ASGIRouteHandler("/hooks/{trigger:str}", name="hooks", copy_scope=False)(receive_hook)
+
+
+def accepted(receipts: Sequence[Receipt]) -> dict[str, object]:
+    """What the sender is told: `id` of one event, `ids` of several, and which were known before."""
+    if len(receipts) == 1:
+        receipt = receipts[0]
+        return {"id": receipt.id, "duplicate": True} if receipt.duplicate else {"id": receipt.id}
+    answer: dict[str, object] = {"ids": [receipt.id for receipt in receipts]}
+    duplicates = [receipt.id for receipt in receipts if receipt.duplicate]
+    if duplicates:
+        answer["duplicates"] = duplicates
+    return answer
+
+
+async def _send(send: Send, response: Response) -> None:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers.items()
+    ]
+    headers.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": False})

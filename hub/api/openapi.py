@@ -1,0 +1,157 @@
+"""The description of the HTTP side: OpenAPI 3.1, at `/openapi.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
+from litestar.types import ControllerRouterHandler
+
+from hub.api.runs import ACTIONS
+
+__all__ = ["describe"]
+
+_PROBLEM = {
+    "description": "A problem (RFC 9457)",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "The stable name of the error"},
+        "instance": {"type": "string", "description": "Names the entry in the hub's log"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["message"],
+                "properties": {
+                    "message": {"type": "string"},
+                    "path": {"type": "string"},
+                    "code": {"type": "string"},
+                    "severity": {"type": "string"},
+                    "suggestion": {"type": ["string", "null"]},
+                    "file": {"type": ["string", "null"]},
+                    "line": {"type": ["integer", "null"]},
+                    "column": {"type": ["integer", "null"]},
+                },
+            },
+        },
+    },
+}
+_ACTION_BODIES: dict[str, dict[str, Any]] = {
+    "cancel": {"type": "object"},
+    "terminate": {"type": "object", "properties": {"reason": {"type": "string"}}},
+    "forward": {
+        "type": "object",
+        "required": ["by"],
+        "properties": {"by": {"type": "string", "examples": ["24h"]}},
+    },
+}
+_SUMMARIES = {
+    "cancel": "Ask a run to stop; its `finally` and `undo` parts still run",
+    "terminate": "End a run at once",
+    "forward": "Let a run's clock jump ahead; development servers only",
+}
+
+
+def describe(
+    routes: Sequence[ControllerRouterHandler], *, title: str, version: str
+) -> dict[str, Any]:
+    """The OpenAPI document of these routes, with those that read raw requests added by hand."""
+    config = OpenAPIConfig(title=title, version=version, use_handler_docstrings=False)
+    described = Litestar(route_handlers=list(routes), openapi_config=config, logging_config=None)
+    document: dict[str, Any] = described.openapi_schema.to_schema()
+    document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+    paths = document["paths"]
+    paths["/hooks/{trigger}"] = {"post": _hook()}
+    for action in ACTIONS:
+        paths[f"/api/runs/{{run_id}}/{action}"] = {"post": _action(action)}
+    paths["/api/runs/{run_id}"]["get"].setdefault("parameters", [_path("run_id")])
+    paths["/api/events/{event_id}"]["get"].setdefault("parameters", [_path("event_id")])
+    paths["/api/events"]["post"]["requestBody"] = _cloudevents()
+    for operations in paths.values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            responses.pop("400", None)
+            responses["default"] = _PROBLEM
+    return document
+
+
+def _hook() -> dict[str, Any]:
+    return {
+        "summary": "Send to a webhook, as its provider does",
+        "operationId": "ReceiveHook",
+        "tags": ["hooks"],
+        "parameters": [_path("trigger")],
+        "requestBody": {"content": {"*/*": {"schema": {}}}},
+        "responses": {
+            "202": {
+                "description": "Durable",
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}
+                },
+            },
+        },
+    }
+
+
+def _action(action: str) -> dict[str, Any]:
+    return {
+        "summary": _SUMMARIES[action],
+        "operationId": f"{action.capitalize()}Run",
+        "tags": ["runs"],
+        "parameters": [_path("run_id")],
+        "requestBody": {
+            "required": action == "forward",
+            "content": {"application/json": {"schema": _ACTION_BODIES[action]}},
+        },
+        "responses": {
+            "202": {
+                "description": "Handed to the run",
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["id"],
+                            "properties": {"id": {"type": "string"}},
+                        }
+                    }
+                },
+            },
+        },
+    }
+
+
+def _cloudevents() -> dict[str, Any]:
+    event = {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "minLength": 1},
+            "source": {"type": "string", "minLength": 1},
+            "type": {"type": "string", "minLength": 1},
+            "subject": {"type": "string"},
+            "time": {"type": "string", "format": "date-time"},
+            "data": {},
+        },
+    }
+    return {
+        "required": True,
+        "content": {
+            "application/cloudevents+json": {"schema": event},
+            "application/cloudevents-batch+json": {"schema": {"type": "array", "items": event}},
+        },
+    }
+
+
+def _path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

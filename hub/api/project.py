@@ -1,0 +1,89 @@
+"""`/api/trees` and `/api/triggers`: what the project of this moment holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+
+from hub.api.services import Services
+from hub.errors import NotFound
+from hub.trigger import HttpTrigger
+
+__all__ = ["TreeItem", "TreeList", "TreeShown", "TriggerItem", "TriggerList", "project"]
+
+
+class TreeItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A tree as the list shows it; `hash` is what runs are pinned to."""
+
+    name: str
+    hash: str
+
+
+class TreeList(msgspec.Struct, frozen=True, kw_only=True):
+    """All trees, by name."""
+
+    items: list[TreeItem]
+    next: str | None = None
+
+
+class TreeShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A tree with its definition."""
+
+    name: str
+    hash: str
+    document: Any
+
+
+class TriggerItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A trigger; `url` is where it is called, if it is one that is called."""
+
+    name: str
+    kind: str
+    url: str | None
+
+
+class TriggerList(msgspec.Struct, frozen=True, kw_only=True):
+    """All triggers, by name."""
+
+    items: list[TriggerItem]
+    next: str | None = None
+
+
+def project(services: Services) -> list[HTTPRouteHandler]:
+    """The routes that show the project."""
+    base_url = services.base_url.rstrip("/")
+
+    @get("/api/trees", summary="The project's trees", tags=["project"])
+    async def list_trees() -> TreeList:
+        trees = services.project().trees
+        return TreeList(
+            items=[TreeItem(name=name, hash=trees[name].hash) for name in sorted(trees)]
+        )
+
+    @get("/api/trees/{name:str}", summary="One tree with its definition", tags=["project"])
+    async def show_tree(name: str) -> TreeShown:
+        tree = services.project().trees.get(name)
+        if tree is None:
+            raise NotFound(f"there is no tree {name!r}")
+        return TreeShown(name=tree.name, hash=tree.hash, document=msgspec.Raw(tree.document))
+
+    @get("/api/triggers", summary="The project's triggers", tags=["project"])
+    async def list_triggers() -> TriggerList:
+        triggers = services.project().triggers
+        return TriggerList(
+            items=[
+                TriggerItem(
+                    name=name,
+                    kind=triggers[name].kind,
+                    url=f"{base_url}/hooks/{name}"
+                    if isinstance(triggers[name], HttpTrigger)
+                    else None,
+                )
+                for name in sorted(triggers)
+            ]
+        )
+
+    return [list_trees, show_tree, list_triggers]

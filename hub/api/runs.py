@@ -1,0 +1,171 @@
+"""`/api/runs`: what runs, what ran, and the few things that may be done to a run.
+
+A run's id is the user's data and stands in the path as it is, slashes and all. What is done to a
+run is the last segment of a POST, and nothing else is ever read as an action: GET shows the run
+whose whole id is given, be it one whose key ends in `/cancel`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+
+from hub.api.body import read_body, read_headers, tail_of
+from hub.api.services import Services
+from hub.durations import parse_duration
+from hub.errors import BadRequest, InvalidDuration, NotFound
+from hub.payload import read_json
+from hub.run.runs import RunSummary
+from hub.run.state import Failure, NodeState, NodeStatus, RunState, RunStatus
+
+__all__ = ["ACTIONS", "ActionTaken", "NodeView", "RunList", "RunView", "runs"]
+
+ACTIONS = ("cancel", "terminate", "forward")
+_PREFIX = "/api/runs/"
+_MAX_BODY = 64 * 1024
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """One node of a run. `attempt` counts from 1, and is 0 before the node has begun."""
+
+    type: str
+    id: str | None
+    status: NodeStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    deadline: datetime | None
+    attempt: int
+    result: Any
+    error: Failure | None
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """One run with all its nodes by path, in the order in which they began."""
+
+    id: str
+    tree: str
+    key: str | None
+    hash: str
+    status: RunStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    waiting_for: list[str]
+    nodes: dict[str, NodeView]
+    result: Any
+    error: Failure | None
+
+
+class RunList(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs, newest first; `next` is the cursor of the rest."""
+
+    items: list[RunSummary]
+    next: str | None
+
+
+class ActionTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """The action was handed to the run of this id."""
+
+    id: str
+
+
+def runs(services: Services) -> list[HTTPRouteHandler]:
+    """The routes under `/api/runs`."""
+
+    @get("/api/runs", summary="Runs, newest first", tags=["runs"])
+    async def list_runs(
+        tree: str | None = None,
+        key: str | None = None,
+        status: RunStatus | None = None,
+        waiting_for: str | None = None,
+        limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+        cursor: str | None = None,
+    ) -> RunList:
+        page = await services.runs.list(
+            tree=tree,
+            key=key,
+            status=status,
+            waiting_for=waiting_for,
+            limit=limit,
+            cursor=cursor,
+        )
+        return RunList(items=list(page.items), next=page.next)
+
+    @get("/api/runs/{run_id:path}", summary="One run with its nodes", tags=["runs"])
+    async def show_run(request: Request[Any, Any, Any]) -> RunView:
+        return _view(await services.runs.show("/".join(tail_of(request.scope, _PREFIX))))
+
+    @post("/api/runs/{run_id:path}", status_code=202, include_in_schema=False)
+    async def act_on_run(request: Request[Any, Any, Any]) -> ActionTaken:
+        *segments, action = tail_of(request.scope, _PREFIX)
+        if action not in ACTIONS or not segments:
+            raise NotFound("a POST to a run ends in what to do with it: /" + ", /".join(ACTIONS))
+        run_id = "/".join(segments)
+        options = await _options(request, services.body_timeout)
+        if action == "cancel":
+            await services.runs.cancel(run_id)
+        elif action == "terminate":
+            await services.runs.terminate(run_id, _reason(options))
+        else:
+            await services.runs.forward(run_id, parse_duration(_by(options)))
+        return ActionTaken(id=run_id)
+
+    return [list_runs, show_run, act_on_run]
+
+
+async def _options(request: Request[Any, Any, Any], timeout: float) -> dict[str, Any]:
+    body = await read_body(
+        request.receive, read_headers(request.scope), limit=_MAX_BODY, timeout=timeout
+    )
+    options = read_json(body) if body.strip() else {}
+    if not isinstance(options, dict):
+        raise BadRequest("the body is a JSON object, or nothing")
+    return options
+
+
+def _reason(options: dict[str, Any]) -> str:
+    reason = options.get("reason", "terminated by request")
+    if not isinstance(reason, str) or len(reason) > 1000:
+        raise BadRequest("'reason' is a string of at most 1000 characters")
+    return reason
+
+
+def _by(options: dict[str, Any]) -> str:
+    by = options.get("by")
+    if not isinstance(by, str):
+        raise InvalidDuration('say how far: {"by": "24h"}')
+    return by
+
+
+def _view(state: RunState) -> RunView:
+    return RunView(
+        id=state.id,
+        tree=state.tree,
+        key=state.key,
+        hash=state.hash,
+        status=state.status,
+        started_at=state.started_at,
+        ended_at=state.ended_at,
+        waiting_for=state.waiting_for,
+        nodes={path: _node(node) for path, node in state.nodes.items()},
+        result=state.result,
+        error=state.error,
+    )
+
+
+def _node(node: NodeState) -> NodeView:
+    return NodeView(
+        type=node.type,
+        id=node.id,
+        status=node.status,
+        started_at=node.started_at,
+        ended_at=node.ended_at,
+        deadline=node.deadline,
+        attempt=node.attempt,
+        result=node.result,
+        error=node.error,
+    )

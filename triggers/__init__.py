@@ -1,0 +1,1 @@
+"""Where events come in: each module or package here is one kind of trigger."""
