@@ -52,7 +52,7 @@ class Connections:
         connectors: Mapping[str, type[Connector]] | None = None,
     ) -> None:
         self._project = project
-        self._definitions: Mapping[str, Any] = definitions or {}
+        self._definitions: Any = definitions or {}
         self._env = env
         self._overrides = overrides or {}
         self._connectors = installed_connectors() if connectors is None else connectors

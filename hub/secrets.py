@@ -77,7 +77,7 @@ class Redactor:
                 return
             self._known = forms
             longest_first = sorted(forms, key=lambda form: (-len(form), form))
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+            self._pattern = re.compile("|".join(map(_pattern_of, longest_first)))
 
     def redact(self, text: str) -> str:
         """The text with every known secret in it replaced by `[redacted]`."""
@@ -312,27 +312,29 @@ def _resolve_text(
         if name in sources.env:
             sources.known.add(sources.env[name])
     sources.unreadable.clear()
+    failure: ExpressionError | None = None
+    resolved = None
     try:
-        template = compile_template(text)
-        resolved = template.evaluate(sources.scope(sources.env))
+        resolved = compile_template(text).evaluate(sources.scope(sources.env))
     except ExpressionError as error:
-        absent = [name for name in named if name not in sources.env]
-        needed = [name for name in absent if not _does_without(text, name, absent, sources)]
-        for name in needed or absent:
-            reason = f"the environment variable {name} is not set"
-            missing.append(MissingValue(name=name, path=path, reason=reason))
-        if not absent:
-            wrong.append(
-                Diagnostic(
-                    message=sources.known.redact(error.message),
-                    path=path,
-                    code=error.code,
-                    suggestion=error.suggestion,
-                )
-            )
-        return None
-    for name, reason in sources.unreadable:
+        failure = error
+    unreadable = list(sources.unreadable)
+    absent = [name for name in named if name not in sources.env] if failure else []
+    needed = [name for name in absent if not _does_without(text, name, absent, sources)]
+    for name in needed or absent:
+        reason = f"the environment variable {name} is not set"
         missing.append(MissingValue(name=name, path=path, reason=reason))
+    for name, reason in unreadable:
+        missing.append(MissingValue(name=name, path=path, reason=reason))
+    if failure and not absent and not unreadable:
+        wrong.append(
+            Diagnostic(
+                message=sources.known.redact(failure.message),
+                path=path,
+                code=failure.code,
+                suggestion=failure.suggestion,
+            )
+        )
     return resolved
 
 
@@ -357,12 +359,15 @@ def _redact_object(value: Any) -> Any:
     return redact(text) if redact(text) != text or redact(repr(value)) != repr(value) else value
 
 
+def _pattern_of(form: str) -> str:
+    # Percent-encoding is written in upper and in lower case.
+    return re.sub("%([0-9A-F]{2})", r"%(?i:\1)", re.escape(form))
+
+
 def _forms(secret: str) -> Iterator[str]:
     yield secret
     data = secret.encode("utf-8", "surrogatepass")
-    for encoded in (quote(data, safe=""), quote(data), quote_plus(data)):
-        yield encoded
-        yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), encoded)
+    yield from (quote(data, safe=""), quote(data), quote_plus(data))
     for escaped in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield escaped
         # JSON inside of JSON: a body that was logged as a text.
