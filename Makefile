@@ -1,0 +1,36 @@
+# Needs Python 3.11 or newer, nothing else. Another one: make setup PYTHON=/path/to/python3.12
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+CODE := hub triggers connectors tests scripts
+ARGS ?=
+
+.PHONY: run test lint format setup lock clean
+
+run: setup  ## the hub with the example project; Ctrl-C stops it
+	@$(BIN)/hub dev examples
+
+test: setup lint  ## lint, then every test; one file: make test ARGS=tests/unit/test_tether.py
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## style, types, and which room may import which
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## put the code into the house style
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+setup:  ## .venv with what requirements.lock names; quick when there is nothing to do
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) scripts/setup.py
+
+lock: setup  ## requirements.lock anew from pyproject.toml (needs uv on the PATH)
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --quiet --upgrade \
+		--universal --python-version 3.11 --all-extras --group test --group build \
+		--generate-hashes --no-annotate --no-emit-index-url --output-file requirements.lock
+
+clean:  ## remove what the other commands have made
+	rm -rf .venv .hub examples/.hub .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
