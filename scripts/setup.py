@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -105,7 +104,7 @@ def install() -> None:
     # Written last and whole: an interrupted set-up is one that never was.
     fresh = NOTE.with_suffix(".new")
     fresh.write_text(json.dumps({"wanted": wanted(), **now}), encoding="utf-8")
-    os.replace(fresh, NOTE)
+    fresh.replace(NOTE)
 
 
 def run(command: list[str]) -> None:
