@@ -20,6 +20,8 @@ HubError
 │   ├── Gone                 a link that has expired or was used
 │   └── Busy                 the hub is full, or a part of it is away; come again later
 ├── MissingSecret            a setting names an environment variable that is not set
+├── InvalidSetting           a HUB_* setting has a value that cannot be used
+├── WrongUsage               a command was given something that it cannot read
 ├── Unreachable              a server that is needed does not answer
 └── PortTaken                another program listens where the hub wants to
 """
@@ -46,6 +48,7 @@ __all__ = [
     "InvalidDefinition",
     "InvalidDuration",
     "InvalidEvent",
+    "InvalidSetting",
     "MissingSecret",
     "NodeFailed",
     "NotFound",
@@ -55,6 +58,7 @@ __all__ = [
     "TooSlow",
     "Unreachable",
     "UnsupportedType",
+    "WrongUsage",
 ]
 
 
@@ -260,6 +264,21 @@ class MissingSecret(HubError):
     """A setting names an environment variable that is not set."""
 
     code = "missing_secret"
+
+
+class InvalidSetting(HubError):
+    """A setting has a value that cannot be used."""
+
+    code = "invalid_setting"
+    exit_code = 2
+
+
+class WrongUsage(HubError):
+    """The command cannot read what it was given."""
+
+    code = "wrong_usage"
+    status = 400
+    exit_code = 2
 
 
 class Unreachable(HubError):
