@@ -79,6 +79,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             if name == "data":
                 fields["data"] = value
             elif name == "data_base64":
+                if document.get("data") is not None:
+                    raise InvalidEvent("an event has either data or data_base64, not both")
+                if not isinstance(value, str):
+                    raise InvalidEvent("data_base64 must be a base64 text")
                 # Binary payloads stay in their base64 text: events are JSON all the way through.
                 fields["data"] = value
                 extensions["database64"] = True

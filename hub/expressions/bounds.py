@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -60,7 +60,7 @@ class Work:
 
     def spend(self, units: int) -> None:
         """Pay for work before it is done. Raises `ExpressionError` when the budget is used up."""
-        self.left -= units
+        self.left -= max(0, units)
         if self.left < 0:
             raise ExpressionError("the evaluation handles too much data; take less at a time")
 
@@ -155,12 +155,28 @@ def text_of(value: Any, work: Work) -> str:
 def json_of(value: Any, work: Work, *, sort: bool = False) -> str:
     """A value as compact JSON, its keys in the order they stand in or sorted."""
     work.text(size_of(value, MAX_TEXT))
+    order: Literal["deterministic"] | None = "deterministic" if sort or _has_set(value) else None
     try:
-        text = msgspec.json.encode(value, order="deterministic" if sort else None).decode()
+        text = msgspec.json.encode(value, order=order).decode()
     except (TypeError, ValueError, RecursionError):
         raise ExpressionError(f"{kind_of(value)} cannot be written as JSON") from None
     work.text(len(text))
     return text
+
+
+def _has_set(value: Any) -> bool:
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, (set, frozenset)):
+            return True
+        if isinstance(item, Mapping):
+            rest.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            rest.extend(item)
+        elif isinstance(item, msgspec.Struct):
+            rest.extend(getattr(item, name) for name in item.__struct_fields__)
+    return False
 
 
 def kind_of(value: Any) -> str:

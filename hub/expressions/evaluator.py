@@ -26,7 +26,7 @@ from hub.expressions.bounds import (
     text_of,
 )
 from hub.expressions.filters import FILTERS, TESTS
-from hub.expressions.methods import MISSING, attribute, did_you_mean, keys_of, method
+from hub.expressions.methods import MISSING, attribute, did_you_mean, keys_of, method, nearest
 
 __all__ = ["Evaluate", "evaluator", "names_of"]
 
@@ -170,7 +170,12 @@ def _no_such(node: nodes.Expr, target: Any, key: Any) -> ExpressionError:
     what = f"{place} has no {shown(key)!r}"
     if not keys and not isinstance(target, Mapping):
         what = f"{place} is {kind_of(target)} and has no {shown(key)!r}"
-    return ExpressionError(what, suggestion=did_you_mean(key, keys))
+    near = nearest(key, keys)
+    if near is None:
+        return ExpressionError(what)
+    if near.isidentifier():
+        return ExpressionError(what, suggestion=f"did you mean {near!r}?")
+    return ExpressionError(what, suggestion=f"did you mean {place}[{near!r}]?")
 
 
 def _described(node: nodes.Expr) -> str:
@@ -266,6 +271,8 @@ def _applied(
     positional, named = arguments(work)
     try:
         return function(work, target, *positional, **named)
+    except UnicodeError:
+        raise
     except (TypeError, ValueError, AttributeError):
         given = ", ".join(kind_of(a) for a in (*positional, *named.values())) or "no arguments"
         on = "" if target is None else f" on {kind_of(target)}"
@@ -310,6 +317,8 @@ def _listed(
 def _filter(node: nodes.Filter, lenient: bool) -> Evaluate:
     function = _listed("filter", FILTERS, node)
     name = node.name
+    if node.node is None:
+        raise ExpressionError("has a filter without a value")
     base = evaluator(node.node, lenient=name in ("default", "d"))
     arguments = _arguments(node)
 
@@ -431,7 +440,8 @@ def _not(node: nodes.Not) -> Evaluate:
 
 def _condition(node: nodes.CondExpr) -> Evaluate:
     test, yes = evaluator(node.test), evaluator(node.expr1)
-    no = evaluator(node.expr2 or nodes.Const(None))
+    otherwise: nodes.Expr = nodes.Const(None) if node.expr2 is None else node.expr2
+    no = evaluator(otherwise)
     return lambda work: yes(work) if test(work) else no(work)
 
 

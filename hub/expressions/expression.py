@@ -89,12 +89,15 @@ def compile_expression(text: str) -> Expression:
     return _compiled(text)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _compiled(text: str) -> Expression:
     bare = _unwrapped(text)
     try:
         node = parse(bare)
-        return Expression(bare, names_of(node), evaluator(node))
+        try:
+            return Expression(bare, names_of(node), evaluator(node))
+        except RecursionError:
+            raise ExpressionError("is nested too deeply") from None
     except ExpressionError as error:
         raise ExpressionError(
             f"the expression `{shown(bare)}` {error.message}",

@@ -119,9 +119,10 @@ def _wordwrap(
     work: Work, value: Any, width: int = 79, break_long_words: bool = True, wrapstring: str = "\n"
 ) -> str:
     text = text_of(value, work)
-    work.spend(len(text) * 8)
-    if width < 1:
-        raise ExpressionError("wordwrap needs a width of at least 1")
+    # textwrap takes some microseconds a word, and a line may be one word.
+    work.spend(len(text) * 64)
+    if width < 10:
+        raise ExpressionError("wordwrap needs a width of at least 10")
     lines: list[str] = []
     for line in text.splitlines():
         lines += textwrap.wrap(
@@ -171,6 +172,12 @@ def _split(work: Work, value: Any, sep: str | None = None, maxsplit: int = -1) -
     parts = text.split(sep, MAX_ITEMS if maxsplit < 0 else min(maxsplit, MAX_ITEMS))
     work.items(len(parts))
     return parts
+
+
+def _wordcount(work: Work, value: Any) -> int:
+    text = text_of(value, work)
+    work.spend(len(text) * 4)
+    return sum(1 for _ in re.finditer(r"\S+", text))
 
 
 def _slug(work: Work, value: Any) -> str:
@@ -593,7 +600,7 @@ FILTERS: dict[str, Function] = {
     "unique": _unique,
     "upper": _text(str.upper),
     "urlencode": _urlencode,
-    "wordcount": lambda work, value: len(text_of(value, work).split()),
+    "wordcount": _wordcount,
     "wordwrap": _wordwrap,
 }
 """Every filter by its name; each is called as `filter(work, value, *arguments, **options)`."""

@@ -13,7 +13,16 @@ import msgspec
 from hub.errors import ExpressionError
 from hub.expressions.bounds import MAX_ITEMS, Work, items_of, number_of, text_of, utc
 
-__all__ = ["MISSING", "attribute", "did_you_mean", "keys_of", "method", "padded", "replaced"]
+__all__ = [
+    "MISSING",
+    "attribute",
+    "did_you_mean",
+    "keys_of",
+    "method",
+    "nearest",
+    "padded",
+    "replaced",
+]
 
 
 class _Missing:
@@ -63,9 +72,17 @@ def keys_of(target: Any) -> tuple[str, ...]:
 
 def did_you_mean(name: str, known: tuple[str, ...]) -> str | None:
     """The nearest known name, as a suggestion."""
-    # Sorted, so that the answer does not hang on the order in which names were put in.
-    near = get_close_matches(name, sorted(k for k in known if len(k) <= 60)[:500], n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else None
+    near = nearest(name, known)
+    return f"did you mean {near!r}?" if near is not None else None
+
+
+def nearest(name: str, known: tuple[str, ...]) -> str | None:
+    """The known name that is most like this one, if one is."""
+    # Sorted, so that the answer does not hang on the order in which names were put in. The bounds
+    # are for data whose sender chose the names.
+    candidates = sorted(k for k in known[:500] if len(k) <= 60)
+    near = get_close_matches(name[:60], candidates, n=1, cutoff=0.6)
+    return near[0] if near else None
 
 
 def method(target: Any, name: str) -> Method | None:
