@@ -202,11 +202,17 @@ def may_pass_at_once(error: BaseException) -> bool:
     return error.connection_invalidated or _sqlstate(error)[:2] == "40"
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether there is no room on the disk; the connection itself is sound then."""
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_FULL or _sqlstate(error) == "53100"
+
+
 def refusal(error: BaseException) -> Busy:
     """What a caller is told when nothing could be written."""
     orig = getattr(error, "orig", error)
     code = getattr(orig, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_FULL or _sqlstate(error) == "53100":
+    if is_full(error):
         return Busy(
             "the disk that holds the journal is full; free some space on it", retry_after=30
         )

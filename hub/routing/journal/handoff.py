@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from datetime import timedelta
 
 from hub.routing.journal.entry import Entry
 
@@ -35,10 +34,10 @@ class Handoff:
         """Whether the database may hold entries that the owner has not seen."""
         return self._behind
 
-    def renewed(self, owner: str, lease: timedelta) -> None:
-        """The owner lives for that long from now on."""
+    def renewed(self, owner: str, until: float) -> None:
+        """The owner lives until that time of the loop's clock."""
         self.owner = owner
-        self._until = asyncio.get_running_loop().time() + lease.total_seconds()
+        self._until = until
 
     def caught_up(self) -> None:
         """The owner has been given all that waits in the database."""

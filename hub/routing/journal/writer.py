@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Busy
-from hub.routing.journal.database import Database, is_trouble, may_pass_at_once, refusal
+from hub.routing.journal.database import Database, is_full, is_trouble, may_pass_at_once, refusal
 
 __all__ = ["Kind", "Limits", "Writer"]
 
@@ -29,19 +31,23 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     batch_bytes: int = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, eq=False)
-class Kind(Generic[Item, Result]):
+class Kind(ABC, Generic[Item, Result]):
     """One kind of write. All the waiting work of a kind is done by one call of `run`.
 
-    Within a transaction the kinds go in their `order`. `committed` is called with the results
-    after the commit and before any caller goes on.
+    Within a transaction the kinds go in their `order`. `bounded` work is refused when the queue is
+    full; other work has its own bounds.
     """
 
-    order: int
-    run: Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result]]]
-    committed: Callable[[Sequence[Result]], None] = lambda results: None
-    bounded: bool = False
-    """Whether the work is refused when the queue is full; other work has its own bounds."""
+    order: ClassVar[int]
+    bounded: ClassVar[bool] = False
+
+    @abstractmethod
+    async def run(self, connection: AsyncConnection, items: Sequence[Item]) -> Sequence[Result]:
+        """Write the items; one result each, in their order. It may be called again for them."""
+
+    def committed(self, results: Sequence[Result]) -> None:
+        """Take note of what `run` wrote last, after the commit and before any caller goes on."""
+        return
 
 
 @dataclass(eq=False)
@@ -116,7 +122,12 @@ class Writer:
             await asyncio.sleep(0)
             batch = self._take()
             if batch:
-                await self._write(batch)
+                try:
+                    await self._write(batch)
+                except Exception as error:
+                    # Whatever is wrong with one batch: the next callers need a living writer.
+                    for work in batch:
+                        _fail(work, error, None)
             elif self._closing:
                 break
             else:
@@ -180,7 +191,7 @@ class Writer:
                     committing = True
                     await transaction.commit()
             except BaseException as error:
-                if is_trouble(error) or not isinstance(error, Exception):
+                if not is_full(error):
                     await self._disconnect()
                 # After a commit that failed it is open whether it happened: the sender asks again.
                 if last_try or committing or not may_pass_at_once(error):
@@ -199,12 +210,10 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        try:
+        # It is thrown away because it does not work; that it cannot be closed well is no news.
+        with suppress(Exception):
             await connection.invalidate()
-        except Exception as error:
-            if not is_trouble(error):
-                raise
-        finally:
+        with suppress(Exception):
             await connection.close()
 
 

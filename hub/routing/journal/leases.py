@@ -1,0 +1,105 @@
+"""How entries are leased to the process that is to dispatch them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.routing.journal import lookup, statements
+from hub.routing.journal.database import Database
+from hub.routing.journal.entry import Entry
+from hub.routing.journal.handoff import Handoff
+from hub.routing.journal.tables import owners
+from hub.routing.journal.writer import Kind
+
+__all__ = ["Claim", "Leases"]
+
+Pairs = list[tuple[Entry, int]]
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """An owner asks for entries (`limit` may be 0: it only renews), or gives all back.
+
+    `asked_at` is by the loop's clock: an owner's own idea of its lease must end first.
+    """
+
+    owner: str
+    asked_at: float
+    lease: timedelta = timedelta()
+    after_seq: int = 0
+    limit: int = 0
+    release: bool = False
+
+    @classmethod
+    def now(cls, owner: str, lease: timedelta, after_seq: int = 0, limit: int = 0) -> Claim:
+        asked_at = asyncio.get_running_loop().time()
+        return cls(owner=owner, asked_at=asked_at, lease=lease, after_seq=after_seq, limit=limit)
+
+
+class Leases(Kind[Claim, Pairs]):
+    """Leases entries to owners. A row per owner says until when it lives, so renewing is cheap."""
+
+    order = 3
+
+    def __init__(self, database: Database, upserts: statements.Upserts, handoff: Handoff) -> None:
+        self._database = database
+        self._upsert = upserts.owner
+        self._handoff = handoff
+        self._batch: list[tuple[Claim, Pairs]] = []
+
+    async def run(self, connection: AsyncConnection, items: Sequence[Claim]) -> Sequence[Pairs]:
+        self._batch = []
+        known = self._handoff.owner
+        for claim in items:
+            if claim.release:
+                await self._release(connection, claim.owner)
+                pairs: Pairs = []
+            else:
+                if known is None and claim.limit:
+                    # What a process of this name held in an earlier life.
+                    await connection.execute(statements.RELEASE, {"of_owner": claim.owner})
+                    known = claim.owner
+                pairs = await self._lease(connection, claim)
+            self._batch.append((claim, pairs))
+        return [pairs for _, pairs in self._batch]
+
+    def committed(self, results: Sequence[Pairs]) -> None:
+        handoff = self._handoff
+        for claim, pairs in self._batch:
+            if claim.release:
+                if handoff.owner == claim.owner:
+                    handoff.leave()
+                continue
+            if handoff.owner is None and not claim.limit:
+                continue
+            if handoff.owner not in (None, claim.owner):
+                continue
+            handoff.renewed(claim.owner, claim.asked_at + claim.lease.total_seconds())
+            # Kept there rather than given to the caller, who may have been cancelled meanwhile.
+            handoff.put(pairs)
+            if len(pairs) < claim.limit:
+                handoff.caught_up()
+
+    async def _release(self, connection: AsyncConnection, owner: str) -> None:
+        await connection.execute(statements.RELEASE, {"of_owner": owner})
+        await connection.execute(sa.delete(owners).where(owners.c.name == owner))
+
+    async def _lease(self, connection: AsyncConnection, claim: Claim) -> Pairs:
+        now = await self._database.now(connection)
+        until = now + claim.lease
+        await connection.execute(self._upsert, {"name": claim.owner, "until": until})
+        if not claim.limit:
+            return []
+        parameters = {"now": now, "after_seq": claim.after_seq, "most": claim.limit}
+        rows = (await connection.execute(statements.FREE, parameters)).all()
+        if not rows:
+            return []
+        seqs = [row.seq for row in rows]
+        await connection.execute(statements.LEASE, {"seqs": seqs, "to_owner": claim.owner})
+        tried = await lookup.deliveries_of(connection, [row.seq for row in rows if row.attempts])
+        return [(lookup.entry(row, tried.get(row.seq, [])), len(row.body)) for row in rows]
