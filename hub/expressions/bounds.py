@@ -112,7 +112,10 @@ def items_of(value: Any, work: Work) -> list[Any]:
     work.reading(value)
     if isinstance(value, (list, tuple)):
         return list(value)
-    if isinstance(value, (str, Mapping)):
+    if isinstance(value, str):
+        work.items(len(value))
+        return list(value)
+    if isinstance(value, Mapping):
         return list(value)
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=lambda item: (type(item).__name__, repr(item)))

@@ -436,6 +436,7 @@ def _batch(work: Work, value: Any, linecount: int, fill_with: Any = None) -> lis
     if not 1 <= linecount <= MAX_ITEMS:
         raise ExpressionError(f"batch takes 1 to {MAX_ITEMS:,} items a line")
     items = items_of(value, work)
+    work.items(len(items) // linecount)
     lines = [items[at : at + linecount] for at in range(0, len(items), linecount)]
     if fill_with is not None and lines:
         lines[-1] += [fill_with] * (linecount - len(lines[-1]))
