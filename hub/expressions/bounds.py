@@ -17,6 +17,7 @@ from hub.durations import format_duration
 from hub.errors import ExpressionError
 
 __all__ = [
+    "ITEM",
     "MAX_DEPTH",
     "MAX_INTEGER",
     "MAX_ITEMS",
@@ -25,11 +26,13 @@ __all__ = [
     "MAX_WORK",
     "Work",
     "items_of",
+    "json_of",
     "kind_of",
     "number_of",
     "shown",
     "size_of",
     "text_of",
+    "utc",
 ]
 
 MAX_SOURCE = 8 * 1024

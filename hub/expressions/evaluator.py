@@ -14,19 +14,11 @@ from typing import Any
 from jinja2 import nodes
 
 from hub.errors import ExpressionError
-from hub.expressions.bounds import (
-    ITEM,
-    MAX_INTEGER,
-    MAX_ITEMS,
-    Work,
-    kind_of,
-    number_of,
-    shown,
-    size_of,
-    text_of,
-)
-from hub.expressions.filters import FILTERS, TESTS
+from hub.expressions.bounds import MAX_ITEMS, Work, kind_of, number_of, shown, text_of
+from hub.expressions.filters import FILTERS
 from hub.expressions.methods import MISSING, attribute, did_you_mean, keys_of, method, nearest
+from hub.expressions.operators import compare, compute, hold
+from hub.expressions.predicates import TESTS
 
 __all__ = ["Evaluate", "evaluator", "names_of"]
 
@@ -290,7 +282,7 @@ def _range(work: Work, _: None, *bounds: int) -> list[int]:
 
 def _dict(work: Work, _: None, /, **items: Any) -> dict[str, Any]:
     for value in items.values():
-        _hold(work, value)
+        hold(work, value)
     return items
 
 
@@ -350,18 +342,9 @@ def _constant(node: nodes.Const) -> Evaluate:
     return lambda work: value
 
 
-def _hold(work: Work, value: Any) -> Any:
-    """Pay for keeping a value inside a new container, however often it is in there already."""
-    if value is None or isinstance(value, (bool, int, float)):
-        work.spend(ITEM)
-    else:
-        work.spend(size_of(value, work.left))
-    return value
-
-
 def _list(node: nodes.List | nodes.Tuple) -> Evaluate:
     items = [evaluator(item) for item in node.items]
-    return lambda work: [_hold(work, item(work)) for item in items]
+    return lambda work: [hold(work, item(work)) for item in items]
 
 
 def _object(node: nodes.Dict) -> Evaluate:
@@ -373,7 +356,7 @@ def _object(node: nodes.Dict) -> Evaluate:
             key = get_key(work)
             if not isinstance(key, (str, int, float)):
                 raise ExpressionError(f"the key of an object cannot be {kind_of(key)}")
-            result[key] = _hold(work, get_value(work))
+            result[key] = hold(work, get_value(work))
         return result
 
     return build
@@ -445,16 +428,6 @@ def _condition(node: nodes.CondExpr) -> Evaluate:
     return lambda work: yes(work) if test(work) else no(work)
 
 
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "lt": operator.lt,
-    "lteq": operator.le,
-    "gt": operator.gt,
-    "gteq": operator.ge,
-}
-
-
 def _comparison(node: nodes.Compare) -> Evaluate:
     first = evaluator(node.expr)
     steps = [(operand.op, evaluator(operand.expr)) for operand in node.ops]
@@ -462,119 +435,50 @@ def _comparison(node: nodes.Compare) -> Evaluate:
         only = steps[0][1]
         return lambda work: first(work) == only(work)
 
-    def compare(work: Work) -> bool:
+    def every(work: Work) -> bool:
         left = first(work)
         for name, get in steps:
             right = get(work)
-            if not _compared(work, name, left, right):
+            if not compare(work, name, left, right):
                 return False
             left = right
         return True
 
-    return compare
-
-
-def _compared(work: Work, name: str, left: Any, right: Any) -> bool:
-    try:
-        if name in ("in", "notin"):
-            work.reading(right)
-            return (left in right) is (name == "in")
-        return _COMPARISONS[name](left, right)
-    except TypeError:
-        if name in ("in", "notin"):
-            raise ExpressionError(f"{kind_of(left)} cannot be in {kind_of(right)}") from None
-        hint = (
-            ", one with a zone and one without"
-            if kind_of(left) == kind_of(right) == "a time"
-            else ""
-        )
-        raise ExpressionError(
-            f"{kind_of(left)} cannot be compared with {kind_of(right)}{hint}"
-        ) from None
+    return every
 
 
 # --- arithmetic ----------------------------------------------------------------------------------
 
 
-def _add(work: Work, left: Any, right: Any) -> Any:
-    if isinstance(left, str) and isinstance(right, str):
-        work.text(len(left) + len(right))
-    elif isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
-        _hold(work, left)
-        _hold(work, right)
-        return [*left, *right]
-    return left + right
-
-
-def _multiply(work: Work, left: Any, right: Any) -> Any:
-    if isinstance(left, int) and isinstance(right, (str, list, tuple)):
-        left, right = right, left
-    if isinstance(left, (str, list, tuple)) and isinstance(right, int):
-        times = max(0, right)
-        if isinstance(left, str):
-            work.text(len(left) * times)
-            return left * times
-        work.items(len(left) * times)
-        work.spend(size_of(left, work.left) * times)
-        return list(left) * times
-    return left * right
-
-
-def _modulo(work: Work, left: Any, right: Any) -> Any:
-    if isinstance(left, str):
-        raise ExpressionError("a text cannot be filled with %", suggestion="write | format(...)")
-    return left % right
-
-
-def _power(work: Work, left: Any, right: Any) -> Any:
-    whole = isinstance(left, int) and isinstance(right, int)
-    if whole and right > 0 and abs(left) > 1:
-        bits = MAX_INTEGER.bit_length()
-        if right > bits or (abs(left).bit_length() - 1) * right > bits:
-            raise ExpressionError("the number is out of bounds: more than 2**64 in magnitude")
-    return left**right
-
-
-_ARITHMETIC: dict[type[nodes.Node], tuple[str, Callable[[Work, Any, Any], Any]]] = {
-    nodes.Add: ("+", _add),
-    nodes.Sub: ("-", lambda work, left, right: left - right),
-    nodes.Mul: ("*", _multiply),
-    nodes.Div: ("/", lambda work, left, right: left / right),
-    nodes.FloorDiv: ("//", lambda work, left, right: left // right),
-    nodes.Mod: ("%", _modulo),
-    nodes.Pow: ("**", _power),
-}
+_ARITHMETIC = (
+    nodes.Add,
+    nodes.Sub,
+    nodes.Mul,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Mod,
+    nodes.Pow,
+)
 
 
 def _binary(node: nodes.BinExpr) -> Evaluate:
-    sign, operation = _ARITHMETIC[type(node)]
+    sign = node.operator
     get_left, get_right = evaluator(node.left), evaluator(node.right)
-
-    def compute(work: Work) -> Any:
-        left, right = get_left(work), get_right(work)
-        try:
-            return number_of(operation(work, left, right))
-        except TypeError:
-            hint = "write ~ to join texts" if sign == "+" else None
-            raise ExpressionError(
-                f"{kind_of(left)} {sign} {kind_of(right)} cannot be computed", suggestion=hint
-            ) from None
-
-    return compute
+    return lambda work: compute(work, sign, get_left(work), get_right(work))
 
 
 def _unary(node: nodes.UnaryExpr) -> Evaluate:
     sign, operation = ("-", operator.neg) if isinstance(node, nodes.Neg) else ("+", operator.pos)
     operand = evaluator(node.node)
 
-    def compute(work: Work) -> Any:
+    def negate(work: Work) -> Any:
         value = operand(work)
         try:
             return number_of(operation(value))
         except TypeError:
             raise ExpressionError(f"{sign} {kind_of(value)} cannot be computed") from None
 
-    return compute
+    return negate
 
 
 _BUILDERS: dict[type[nodes.Node], Callable[[Any], Evaluate]] = {
