@@ -1,1 +1,21 @@
+"""The tree language: nodes, documents, and what is wrong with them."""
 
+from hub.tree.node import NODES, SKIPPED, Node, Retry, Run, Span, Subscribed
+from hub.tree.read import load_tree, read_tree, tree_from_document
+from hub.tree.tree import StartPolicy, Subscription, Tree
+
+__all__ = [
+    "NODES",
+    "SKIPPED",
+    "Node",
+    "Retry",
+    "Run",
+    "Span",
+    "StartPolicy",
+    "Subscribed",
+    "Subscription",
+    "Tree",
+    "load_tree",
+    "read_tree",
+    "tree_from_document",
+]

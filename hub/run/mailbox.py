@@ -1,0 +1,150 @@
+"""The mailbox: the events that a run has received, and the waits that they satisfy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from hub.event import Event
+from hub.run.state import Handled, MailboxState, Outcome, Stored
+
+__all__ = ["Mailbox"]
+
+_SEEN = 1000
+"""How many event ids a run remembers as used, for recognising a repeated delivery."""
+_HANDLED = 200
+"""How many events the run can tell the fate of."""
+
+
+@dataclass(eq=False)
+class _Wait:
+    path: str
+    subscription: str
+    late: str
+    granted: asyncio.Future[Stored]
+    lapsing: bool = False
+
+
+class Mailbox:
+    """Events of one run: each satisfies one wait at most, in the order of arrival.
+
+    Waits that are open on the same subscription are served in the order in which they opened.
+    """
+
+    def __init__(self, state: MailboxState) -> None:
+        self.state = state
+        self._seen = dict.fromkeys(state.seen)
+        self._waits: list[_Wait] = []
+
+    def offer(self, event: Event, subscriptions: Sequence[str], now: datetime) -> Outcome:
+        """Take in an event that satisfies the given subscriptions; say what became of it."""
+        if event.id in self._seen:
+            self._note(event, "duplicate", now)
+            return "duplicate"
+        self._remember(event.id)
+        if not subscriptions:
+            self._note(event, "ignored", now)
+            return "ignored"
+        self.state.received += 1
+        stored = Stored(
+            event=event, subscriptions=tuple(subscriptions), number=self.state.received
+        )
+        for wait in self._waits:
+            if wait.subscription in subscriptions and not wait.granted.done():
+                wait.granted.set_result(stored)
+                self._note(event, "resumed", now, wait.subscription, wait.path)
+                return "resumed"
+        if all(name in self.state.lapsed for name in subscriptions):
+            self._note(event, "late", now, subscriptions[0])
+            return "late"
+        self.state.stored.append(stored)
+        self._note(event, "buffered", now, subscriptions[0])
+        return "buffered"
+
+    def used(self, event: Event, outcome: Outcome, now: datetime) -> bool:
+        """Note an event that is used without a wait, such as the start. False if it was before."""
+        if event.id in self._seen:
+            self._note(event, "duplicate", now)
+            return False
+        self._remember(event.id)
+        self._note(event, outcome, now)
+        return True
+
+    async def wait(
+        self, path: str, subscription: str, *, fresh: bool, late: str, now: datetime
+    ) -> Event:
+        """Take the oldest stored event of the subscription, or wait for the next one.
+
+        `fresh` passes over what came before the wait opened.
+        """
+        if subscription in self.state.lapsed:
+            self.state.lapsed.remove(subscription)
+        if not fresh:
+            for stored in self.state.stored:
+                if subscription in stored.subscriptions:
+                    self.state.stored.remove(stored)
+                    self._note(stored.event, "resumed", now, subscription, path)
+                    return stored.event
+        wait = _Wait(path, subscription, late, asyncio.get_running_loop().create_future())
+        self._waits.append(wait)
+        try:
+            return (await wait.granted).event
+        except asyncio.CancelledError:
+            if wait.granted.done() and not wait.granted.cancelled():
+                # The wait was given up in the very turn that satisfied it: nothing is lost.
+                self._put_back(wait.granted.result())
+            elif wait.lapsing and wait.late != "keep":
+                self.state.lapsed.append(subscription)
+            raise
+        finally:
+            self._waits.remove(wait)
+
+    def lapse(self, path: str) -> None:
+        """The waits at or below a path are about to be given up because their time is over."""
+        for wait in self._waits:
+            if _under(wait.path, path):
+                wait.lapsing = True
+
+    def granting(self, path: str) -> bool:
+        """Has a wait at or below the path been given an event that it has not yet taken?"""
+        return any(w.granted.done() for w in self._waits if _under(w.path, path))
+
+    def _put_back(self, stored: Stored) -> None:
+        later = [s for s in self.state.stored if s.number > stored.number]
+        index = self.state.stored.index(later[0]) if later else len(self.state.stored)
+        self.state.stored.insert(index, stored)
+
+    def _remember(self, identifier: str) -> None:
+        self._seen[identifier] = None
+        self.state.seen.append(identifier)
+        while len(self.state.seen) > _SEEN:
+            del self._seen[self.state.seen.pop(0)]
+
+    def _note(
+        self,
+        event: Event,
+        outcome: Outcome,
+        now: datetime,
+        subscription: str | None = None,
+        path: str | None = None,
+    ) -> None:
+        handled = self.state.handled
+        handled.append(
+            Handled(
+                id=event.id,
+                type=event.type,
+                outcome=outcome,
+                at=now,
+                subscription=subscription,
+                path=path,
+            )
+        )
+        if len(handled) > _HANDLED:
+            del handled[0]
+
+
+def _under(path: str, parent: str) -> bool:
+    rest = path[len(parent) :]
+    return path.startswith(parent) and (not rest or rest[0] in ".[#")

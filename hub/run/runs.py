@@ -1,0 +1,100 @@
+"""What the rest of the hub may ask of the place where runs live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+import msgspec
+
+from hub.event import Event
+from hub.run.state import RunState, RunStatus
+
+__all__ = ["Delivery", "RunPage", "RunSummary", "Runs", "Start", "Started"]
+
+Started = Literal["started", "running", "closed"]
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event on its way into one run: the payload of the signal `event`.
+
+    `subscription` is set where the sender has already named the wait (a callback link); otherwise
+    the run finds the subscriptions by its own pinned definition.
+    """
+
+    event: Event
+    trigger: str
+    subscription: str | None = None
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """A run to be started: by which event, with which definition pinned.
+
+    `document` is the tree's definition as canonical JSON, `hash` its content hash. Starting twice
+    by the same `event.id` is one start, also after the run has closed.
+    """
+
+    run_id: str
+    tree: str
+    key: str | None
+    hash: str
+    document: bytes
+    delivery: Delivery
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as lists show it."""
+
+    id: str
+    tree: str
+    key: str | None
+    status: RunStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    waiting_for: list[str]
+
+
+class RunPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a list of runs; `next` is the cursor of the part that follows, or None."""
+
+    items: Sequence[RunSummary]
+    next: str | None = None
+
+
+class Runs(Protocol):
+    """Where runs live. Every method raises `Unreachable` when that place does not answer."""
+
+    async def start(self, start: Start) -> Started:
+        """Start the run unless one of that id is running.
+
+        "started" also when this very event had started it before (open or closed by now),
+        "running" when another start owns the id; then nothing was done.
+        """
+
+    async def deliver(self, run_id: str, delivery: Delivery) -> bool:
+        """Hand the event to the live run. False when there is none."""
+
+    async def list(
+        self,
+        *,
+        tree: str | None = None,
+        key: str | None = None,
+        status: str | None = None,
+        waiting_for: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> RunPage:
+        """Runs, newest first."""
+
+    async def show(self, run_id: str) -> RunState:
+        """The state document of a run, open or closed. Raises `NotFound`."""
+
+    async def cancel(self, run_id: str) -> None:
+        """Ask the run to stop: its `finally` and `undo` parts still run. Raises `NotFound`."""
+
+    async def terminate(self, run_id: str, reason: str) -> None:
+        """End the run at once; nothing of it runs any more. Raises `NotFound`."""
+
+    async def forward(self, run_id: str, by: timedelta) -> None:
+        """Let the run's own clock jump ahead; a development server only. Raises `Conflict`."""

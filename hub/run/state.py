@@ -1,0 +1,138 @@
+"""The state of a run as a document: what `hub runs show`, the page and continue-as-new all use."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from hub.event import Event
+
+__all__ = [
+    "Failure",
+    "Handled",
+    "MailboxState",
+    "NodeState",
+    "NodeStatus",
+    "Outcome",
+    "RunState",
+    "RunStatus",
+    "Stored",
+]
+
+NodeStatus = Literal[
+    "pending", "running", "waiting", "succeeded", "failed", "cancelled", "skipped"
+]
+RunStatus = Literal[
+    "dormant",
+    "running",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "terminated",
+    "timed_out",
+    "expired",
+]
+Outcome = Literal[
+    "started",
+    "resumed",
+    "buffered",
+    "duplicate",
+    "late",
+    "no_run",
+    "ignored",
+    "filtered",
+    "rejected",
+    "failed",
+    "delivered",
+]
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a node or a run failed: a stable code, a sentence, and the node that it began at."""
+
+    code: str
+    message: str
+    path: str = ""
+
+
+class NodeState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One node's part of the document.
+
+    `deadline` is when its wait ends, `expires_at` when its timeout does. `attempt` counts from 1. `iteration` is the round
+    of a loop, from 0. `memory` is what the node itself keeps over continue-as-new.
+    """
+
+    type: str
+    id: str | None = None
+    status: NodeStatus = "pending"
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    deadline: datetime | None = None
+    expires_at: datetime | None = None
+    attempt: int = 0
+    iteration: int | None = None
+    result: Any = None
+    error: Failure | None = None
+    memory: Any = None
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that the run has received and not yet used.
+
+    `subscriptions` are the names it satisfies, in the order of the tree; `number` counts the
+    events that the run has received, so that a wait can tell what came before it opened.
+    """
+
+    event: Event
+    subscriptions: tuple[str, ...]
+    number: int
+
+
+class Handled(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one event that reached the run."""
+
+    id: str
+    type: str
+    outcome: Outcome
+    at: datetime
+    subscription: str | None = None
+    path: str | None = None
+
+
+class MailboxState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The mailbox as it is carried along: unused events, ids seen, and which waits ended by time.
+
+    `seen` and `handled` are bounded; the oldest are forgotten first.
+    """
+
+    received: int = 0
+    stored: list[Stored] = []
+    seen: list[str] = []
+    handled: list[Handled] = []
+    lapsed: list[str] = []
+
+
+class RunState(msgspec.Struct, kw_only=True):
+    """One run, whole. Nodes stand in the order in which they began."""
+
+    id: str
+    tree: str
+    key: str | None
+    hash: str
+    status: RunStatus = "dormant"
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    waiting_for: list[str] = []
+    nodes: dict[str, NodeState] = {}
+    event: Event | None = None
+    vars: dict[str, Any] = {}
+    steps: dict[str, Any] = {}
+    mailbox: MailboxState = msgspec.field(default_factory=MailboxState)
+    result: Any = None
+    error: Failure | None = None
+    calls: int = 0
+    """How many actions the run has begun; gives each its idempotency key."""
+    nonce: str = ""
+    """A secret of the run that marks where signed links go; never shown outside."""

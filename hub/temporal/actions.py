@@ -1,0 +1,113 @@
+"""Where actions are done: the one activity that performs any connector's action."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from hub.connections import Connections
+from hub.connector import RunRef
+from hub.errors import ActionFailed, HubError
+from hub.links import CallbackClaims, Links
+from hub.run import ActionCall
+from hub.secrets import redact
+
+__all__ = ["Actions"]
+
+_HEARTBEAT_EVERY = 5.0
+_LINK_LASTS = timedelta(days=30)
+_MARK = re.compile(r"\[callback:([0-9a-f]+):([a-z][a-z0-9_]*)\]")
+
+
+class Actions:
+    """Performs actions for a worker, over the connections of the project as it is now."""
+
+    def __init__(self, connections: Callable[[], Connections], links: Links) -> None:
+        self._connections = connections
+        self._links = links
+
+    @activity.defn(dynamic=True)
+    async def perform(self, args: Sequence[RawValue]) -> Any:
+        """Do the action that the activity's type names."""
+        call = activity.payload_converter().from_payload(args[0].payload, ActionCall)
+        connections = self._connections()
+        attempt = _Attempt(call, self._links, connections.project)
+        beating = asyncio.create_task(_beat())
+        try:
+            return await connections.run(
+                call.action,
+                attempt.with_links(call.arguments),
+                attempt,
+                connection=call.connection,
+            )
+        except ActionFailed as error:
+            raise ApplicationError(
+                redact(error.message),
+                type=error.failure,
+                non_retryable=not error.retryable,
+                next_retry_delay=None
+                if error.retry_after is None
+                else timedelta(seconds=error.retry_after),
+            ) from None
+        except HubError as error:
+            raise ApplicationError(redact(error.message), type=error.code) from None
+        finally:
+            beating.cancel()
+
+
+async def _beat() -> None:
+    # The heartbeat tells Temporal within seconds that a worker has died, and tells the worker
+    # that the run has given the action up.
+    while True:
+        await asyncio.sleep(_HEARTBEAT_EVERY)
+        activity.heartbeat()
+
+
+class _Attempt:
+    """One attempt of one action: what the connector is given. See `hub.connector.Call`."""
+
+    def __init__(self, call: ActionCall, links: Links, project: Path) -> None:
+        self._call = call
+        self._links = links
+        self.run = RunRef(id=call.run_id, tree=call.tree, key=call.key)
+        self.path = call.path
+        self.attempt = activity.info().attempt
+        self.idempotency_key = call.idempotency_key
+        self.project = project
+        self.scope: Mapping[str, Any] = self.with_links(call.scope or {})
+
+    def heartbeat(self) -> None:
+        activity.heartbeat()
+
+    def callback(self, subscription: str, *, expires: timedelta | None = None) -> str:
+        now = datetime.now(UTC)
+        claims = CallbackClaims(
+            run_id=self._call.run_id,
+            subscription=subscription,
+            expires_at=now + (expires or _LINK_LASTS),
+            # The same link on every attempt, so that a mail sent twice says the same.
+            token_id=f"{self._call.idempotency_key}-{subscription}",
+        )
+        return self._links.sign(claims, now)
+
+    def with_links(self, value: Any) -> Any:
+        """The value with a signed link in each place that this very run has marked for one."""
+        if isinstance(value, str):
+            return _MARK.sub(self._link, value) if "[callback:" in value else value
+        if isinstance(value, dict):
+            return {key: self.with_links(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.with_links(item) for item in value]
+        return value
+
+    def _link(self, mark: re.Match[str]) -> str:
+        nonce, subscription = mark.groups()
+        return self.callback(subscription) if nonce == self._call.nonce else mark.group()

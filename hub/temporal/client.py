@@ -1,0 +1,290 @@
+"""Runs as the rest of the hub reaches them: over a Temporal client."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.workflowservice.v1 import (
+    SignalWorkflowExecutionRequest,
+    StartWorkflowExecutionRequest,
+)
+from temporalio.client import (
+    Client,
+    WorkflowExecution as Execution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.converter import encode_search_attributes
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import TimeSkipper
+
+from hub.durations import format_duration
+from hub.errors import BadRequest, Conflict, NotFound, Unreachable
+from hub.run import Delivery, Failure, RunPage, RunState, RunSummary, Start, Started
+from hub.run.state import RunStatus
+from hub.temporal.workflow import (
+    HUB_KEY,
+    HUB_STATUS,
+    HUB_TREE,
+    HUB_WAITING_FOR,
+    RunInput,
+)
+
+__all__ = ["TemporalRuns"]
+
+_RPC_TIMEOUT = timedelta(seconds=10)
+_FORWARD_TIMEOUT = timedelta(seconds=30)
+_STATUSES: dict[WorkflowExecutionStatus, RunStatus] = {
+    WorkflowExecutionStatus.RUNNING: "running",
+    WorkflowExecutionStatus.COMPLETED: "succeeded",
+    WorkflowExecutionStatus.FAILED: "failed",
+    WorkflowExecutionStatus.CANCELED: "cancelled",
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed_out",
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: "running",
+}
+_EXECUTION_STATUS = {
+    "running": "Running",
+    "succeeded": "Completed",
+    "failed": "Failed",
+    "cancelled": "Canceled",
+    "terminated": "Terminated",
+    "timed_out": "TimedOut",
+}
+_AWAY = (
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.INTERNAL,
+    RPCStatusCode.UNKNOWN,
+)
+
+
+class TemporalRuns:
+    """`hub.run.Runs` on a Temporal namespace."""
+
+    def __init__(self, client: Client, *, task_queue: str = "hub") -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def start(self, start: Start) -> Started:
+        client = self._client
+        payload = RunInput(
+            hash=start.hash,
+            document=msgspec.Raw(start.document),
+            key=start.key,
+            delivery=start.delivery,
+        )
+        request = StartWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_id=start.run_id,
+            identity=client.identity,
+            # Temporal recognises the request by this id, also after the run has closed.
+            request_id=_request_id(start.tree, start.delivery),
+            workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+            workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+        )
+        request.workflow_type.name = start.tree
+        request.task_queue.name = self._task_queue
+        request.input.payloads.extend(await client.data_converter.encode([payload]))
+        attributes: list[SearchAttributePair[Any]] = [
+            SearchAttributePair(HUB_TREE, start.tree),
+            SearchAttributePair(HUB_STATUS, "running"),
+        ]
+        if start.key is not None:
+            attributes.append(SearchAttributePair(HUB_KEY, start.key))
+        encode_search_attributes(TypedSearchAttributes(attributes), request.search_attributes)
+        async with _reaching():
+            response = await client.workflow_service.start_workflow_execution(
+                request, retry=False, timeout=_RPC_TIMEOUT
+            )
+        return "started" if response.started else "running"
+
+    async def deliver(self, run_id: str, delivery: Delivery) -> bool:
+        client = self._client
+        request = SignalWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run_id),
+            signal_name="event",
+            identity=client.identity,
+            request_id=_request_id(run_id, delivery),
+        )
+        request.input.payloads.extend(await client.data_converter.encode([delivery]))
+        try:
+            async with _reaching():
+                await client.workflow_service.signal_workflow_execution(
+                    request, retry=False, timeout=_RPC_TIMEOUT
+                )
+        except NotFound:
+            return False
+        return True
+
+    async def list(
+        self,
+        *,
+        tree: str | None = None,
+        key: str | None = None,
+        status: str | None = None,
+        waiting_for: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> RunPage:
+        wanted = [f"HubTree = {_quoted(tree)}" if tree else "HubTree IS NOT NULL"]
+        if key is not None:
+            wanted.append(f"HubKey = {_quoted(key)}")
+        if status is not None:
+            if status not in _EXECUTION_STATUS:
+                raise BadRequest(
+                    f"there is no status {status!r}; known: {', '.join(_EXECUTION_STATUS)}"
+                )
+            wanted.append(f"ExecutionStatus = '{_EXECUTION_STATUS[status]}'")
+        if waiting_for is not None:
+            wanted.append(f"HubWaitingFor = {_quoted(waiting_for)}")
+            wanted.append("ExecutionStatus = 'Running'")
+        try:
+            token = base64.urlsafe_b64decode(cursor) if cursor else None
+        except (binascii.Error, ValueError):
+            raise BadRequest("the cursor is not one that this hub gave") from None
+        pages = self._client.list_workflows(
+            " AND ".join(wanted),
+            limit=limit,
+            page_size=limit,
+            next_page_token=token,
+            rpc_timeout=_RPC_TIMEOUT,
+        )
+        async with _reaching():
+            await pages.fetch_next_page()
+        items = [_summary(execution) for execution in pages.current_page or ()]
+        following = pages.next_page_token
+        return RunPage(
+            items=items,
+            next=base64.urlsafe_b64encode(following).decode() if following else None,
+        )
+
+    async def show(self, run_id: str) -> RunState:
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
+        async with _reaching(run_id):
+            described = await handle.describe(rpc_timeout=_RPC_TIMEOUT)
+            try:
+                document = await handle.query("state", rpc_timeout=_RPC_TIMEOUT)
+            except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+                raise Unreachable(f"the run cannot be asked for its state: {error}") from None
+        if document is None:
+            state = RunState(id=run_id, tree=described.workflow_type, key=None, hash="")
+        else:
+            state = msgspec.convert(document, RunState)
+        _add_outside_view(state, described)
+        return state
+
+    async def cancel(self, run_id: str) -> None:
+        async with _reaching(run_id):
+            await self._client.get_workflow_handle(run_id).cancel(rpc_timeout=_RPC_TIMEOUT)
+
+    async def terminate(self, run_id: str, reason: str) -> None:
+        async with _reaching(run_id):
+            await self._client.get_workflow_handle(run_id).terminate(
+                reason=reason, rpc_timeout=_RPC_TIMEOUT
+            )
+
+    async def forward(self, run_id: str, by: timedelta) -> None:
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
+        async with _reaching(run_id):
+            described = await handle.describe(rpc_timeout=_RPC_TIMEOUT)
+        if described.status != WorkflowExecutionStatus.RUNNING:
+            raise Conflict(f"the run {run_id} has ended; there is nothing to forward")
+        try:
+            await asyncio.wait_for(
+                TimeSkipper(self._client).fast_forward(handle, by),
+                _FORWARD_TIMEOUT.total_seconds(),
+            )
+        except asyncio.TimeoutError:
+            raise Conflict(
+                f"the run {run_id} could not be forwarded by {format_duration(by)}: one of its "
+                "actions is still at work"
+            ) from None
+        except RPCError as error:
+            if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.UNIMPLEMENTED):
+                raise Conflict("only a development server can forward a run's clock") from None
+            raise Unreachable(f"Temporal did not forward the run: {error.message}") from None
+
+
+def _add_outside_view(state: RunState, described: WorkflowExecutionDescription) -> None:
+    """Add to the document what the run cannot see of itself: how it ended, tries under way."""
+    state.nonce = ""
+    status = _STATUSES.get(described.status) if described.status else None
+    if status in ("terminated", "timed_out", "cancelled", "failed"):
+        state.status = status
+        state.waiting_for = []
+    if state.started_at is None:
+        state.started_at = described.start_time
+    if state.ended_at is None:
+        state.ended_at = described.close_time
+    for pending in described.raw_description.pending_activities:
+        node = state.nodes.get(pending.activity_id)
+        if node is None:
+            continue
+        node.attempt = pending.attempt
+        if pending.HasField("last_failure"):
+            failure = pending.last_failure
+            code = failure.application_failure_info.type or "action_timeout"
+            node.error = Failure(code=code, message=failure.message, path=pending.activity_id)
+        if pending.HasField("next_attempt_schedule_time"):
+            node.deadline = pending.next_attempt_schedule_time.ToDatetime(tzinfo=UTC)
+
+
+def _summary(execution: Execution) -> RunSummary:
+    attributes = execution.typed_search_attributes
+    status: RunStatus = _STATUSES.get(
+        execution.status or WorkflowExecutionStatus.RUNNING, "running"
+    )
+    waiting = attributes.get(HUB_WAITING_FOR) if status == "running" else None
+    return RunSummary(
+        id=execution.id,
+        tree=attributes.get(HUB_TREE) or execution.workflow_type,
+        key=attributes.get(HUB_KEY),
+        status=status,
+        started_at=_utc(execution.start_time),
+        ended_at=_utc(execution.close_time),
+        waiting_for=[] if waiting is None else [*waiting],
+    )
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(UTC)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _request_id(target: str, delivery: Delivery) -> str:
+    text = f"{target}\0{delivery.trigger}\0{delivery.event.id}"
+    return hashlib.sha256(text.encode()).hexdigest()[:36]
+
+
+@asynccontextmanager
+async def _reaching(run_id: str | None = None) -> AsyncIterator[None]:
+    """Turns Temporal's answers into the hub's errors."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            raise NotFound(f"there is no run {run_id!r}" if run_id else "no such run") from None
+        if error.status in _AWAY:
+            raise Unreachable(f"Temporal does not answer: {error.message}") from None
+        raise

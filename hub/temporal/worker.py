@@ -1,0 +1,42 @@
+"""The worker: lives runs and does their actions. Any number of them share one task queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from hub.connections import Connections
+from hub.links import Links
+from hub.temporal.actions import Actions
+from hub.temporal.workflow import TreeWorkflow
+
+__all__ = ["make_worker"]
+
+
+def make_worker(
+    client: Client,
+    *,
+    connections: Callable[[], Connections],
+    links: Links,
+    task_queue: str = "hub",
+) -> Worker:
+    """A worker for every tree. `connections` gives the project's connections as they are now.
+
+    The workflow runs unsandboxed, which is several times faster; the stored histories that the
+    tests replay in fresh processes are what guards its determinism instead.
+    """
+    actions = Actions(connections, links)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[TreeWorkflow],
+        activities=[actions.perform],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_cached_workflows=1000,
+        # A worker that was killed holds its cached runs back for this long.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    )

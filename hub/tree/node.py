@@ -1,0 +1,210 @@
+"""What a node is, and what it may ask of the run that it is part of.
+
+A node type is one class: its fields with their docs, and `run`. Declaring the class registers it;
+reading, validation, the JSON Schema and the docs follow from the fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final, Literal, NewType, Protocol, TypeVar, dataclass_transform
+
+from hub.event import Event
+from hub.expressions import Expression, Template
+
+__all__ = [
+    "NODES",
+    "SKIPPED",
+    "Doc",
+    "Node",
+    "Retry",
+    "Run",
+    "Span",
+    "Subscribed",
+    "node",
+]
+
+
+class _Skipped:
+    """The outcome of a node whose `if` was false: neither success nor failure."""
+
+    def __repr__(self) -> str:
+        return "SKIPPED"
+
+
+SKIPPED: Final = _Skipped()
+
+
+@dataclass(frozen=True)
+class Doc:
+    """The sentence that the docs page, the schema and the builder's form show for a field."""
+
+    text: str
+
+
+Subscribed = NewType("Subscribed", str)
+"""The name of one of the tree's events, checked when the tree is read."""
+
+
+class Span:
+    """A length of time in a tree: a fixed one, or `${{ }}` that gives one when the node begins."""
+
+    __slots__ = ("fixed", "template")
+
+    def __init__(self, *, fixed: timedelta | None = None, template: Template | None = None) -> None:
+        self.fixed = fixed
+        self.template = template
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """How often, and after which pauses, a failed node is tried again.
+
+    `attempts` counts all tries together, 0 is without end. The pause before try n + 1 is
+    `backoff * factor ** (n - 1)`, at most `max`. A failure whose code is in `unless` is final.
+    """
+
+    attempts: int = 3
+    backoff: timedelta = timedelta(seconds=1)
+    factor: float = 2.0
+    max: timedelta = timedelta(minutes=5)
+    unless: tuple[str, ...] = ()
+
+    def pause(self, attempt: int) -> timedelta:
+        """The pause after the given attempt, counted from 1."""
+        seconds = self.backoff.total_seconds() * self.factor ** min(attempt - 1, 64)
+        return timedelta(seconds=min(seconds, self.max.total_seconds()))
+
+
+@dataclass(kw_only=True, eq=False)
+class Node(ABC):
+    """One step of a tree. `path` is its place in the definition (`do[1].fallback[0]`)."""
+
+    verb: ClassVar[str] = ""
+    primary: ClassVar[str | None] = None
+    """The field that the verb's own value fills; None where the verb takes only named fields."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+
+    path: str = ""
+    place: tuple[str | int, ...] = ()
+    id: str | None = None
+    name: str | None = None
+    if_: Expression | None = None
+    timeout: Span | None = None
+    retry: Retry | None = None
+    abort_on: Subscribed | None = None
+
+    @abstractmethod
+    async def run(self, run: Run) -> Any:
+        """Do what the node promises. Returns its result, or raises `NodeFailed`."""
+
+    @property
+    def type(self) -> str:
+        """The word that states and pages show for it."""
+        return self.verb
+
+    @property
+    def label(self) -> str:
+        """How a person would call this node."""
+        return self.name or self.id or self.type
+
+    def children(self) -> Iterator[Node]:
+        """The nodes directly below, in the order of the definition."""
+        for spec in dataclasses.fields(self):
+            yield from _nodes_in(getattr(self, spec.name))
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, parents first."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+    def check(self, problem: Callable[..., None]) -> None:
+        """Say what is wrong beyond single fields: `problem(message, field=..., suggestion=...)`."""
+        return None
+
+
+def _nodes_in(value: Any) -> Iterator[Node]:
+    if isinstance(value, Node):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _nodes_in(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _nodes_in(item)
+
+
+NODES: dict[str, type[Node]] = {}
+"""Every node class by its verb."""
+
+_T = TypeVar("_T", bound=Node)
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def node(verb: str, *, primary: str | None = None) -> Callable[[type[_T]], type[_T]]:
+    """Declare a node class for a verb of the language."""
+
+    def declare(kind: type[_T]) -> type[_T]:
+        made = dataclass(kw_only=True, eq=False)(kind)
+        made.verb = verb
+        made.primary = primary
+        NODES[verb] = made
+        return made
+
+    return declare
+
+
+class Run(Protocol):
+    """The run as one node sees it. Everything else a node needs is plain asyncio."""
+
+    def now(self) -> datetime:
+        """The run's own clock, in UTC."""
+
+    def evaluate(self, what: Expression | Template, **names: Any) -> Any:
+        """The value in this run's scope. Raises `NodeFailed` with the code `expression`."""
+
+    def span(self, span: Span) -> timedelta:
+        """The length of time in this run's scope. Raises `NodeFailed`."""
+
+    async def execute(self, node: Node) -> Any:
+        """Run a child with its `if`, `timeout`, `retry` and `abort_on`.
+
+        Returns its result, or `SKIPPED`. Raises `NodeFailed`. A child that the state says is done
+        already is not run again: its outcome is given at once.
+        """
+
+    def frame(self, node: Node, index: int, **names: Any) -> Run:
+        """The same run for the round `index` of a loop, with more names in scope."""
+
+    def forget(self, node: Node) -> None:
+        """Drop the states below a node, so that its next round begins anew."""
+
+    def recall(self, node: Node) -> Any:
+        """What the node remembered before; None at first."""
+
+    def remember(self, node: Node, value: Any) -> None:
+        """Keep a JSON value for the node over continue-as-new."""
+
+    async def sleep_until(self, node: Node, until: datetime) -> None:
+        """Wait durably until a time."""
+
+    async def wait(
+        self, node: Node, subscription: str, *, since: Literal["start", "wait"], late: str
+    ) -> Event:
+        """Wait durably for an event of the subscription, or take one that came before."""
+
+    async def call(
+        self, node: Node, action: str, arguments: dict[str, Any], connection: str | None
+    ) -> Any:
+        """Have a connector's action done, with the node's `retry`. Raises `NodeFailed`."""
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a variable of the run."""
+
+    def log(self, level: str, message: str, **fields: Any) -> None:
+        """Write a line to the log, once, also when the run is replayed."""

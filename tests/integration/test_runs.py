@@ -1,0 +1,120 @@
+"""Runs on a real Temporal server: started, resumed, forwarded, killed off."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.connections import Connections
+from hub.errors import NotFound
+from hub.event import Event
+from hub.links import Links
+from hub.run import Delivery, RunState, Start
+from hub.temporal.client import TemporalRuns
+from hub.temporal.connect import connect
+from hub.temporal.dev_server import DevServer
+from hub.temporal.worker import make_worker
+from hub.tree import Tree, load_tree
+
+EVENTS = """
+events:
+  signed_up: {webhook: app, where: event.type == "signed_up", key: event.data.user_id}
+  verified: {webhook: app, where: event.type == "verified", key: event.data.user_id}
+start: signed_up
+"""
+
+
+def tree(name: str, do: str) -> Tree:
+    return load_tree(f"tree: {name}\n{EVENTS}\ndo:\n{do}")
+
+
+def event(kind: str, user: str, **data: object) -> Delivery:
+    identifier = f"{kind}-{uuid.uuid4()}"
+    made = Event(id=identifier, source="/test", type=kind, data={"user_id": user, **data})
+    return Delivery(event=made, trigger="app")
+
+
+@pytest.fixture(scope="session")
+async def server() -> AsyncIterator[DevServer]:
+    async with DevServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def runs(server: DevServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TemporalRuns]:
+    client = await connect(server.address)
+    project: Path = tmp_path_factory.mktemp("project")
+    connections = Connections(project, {}, {})
+    worker = make_worker(
+        client, connections=lambda: connections, links=Links([b"k" * 32], "http://localhost")
+    )
+    async with worker:
+        yield TemporalRuns(client)
+
+
+async def start(runs: TemporalRuns, of: Tree, user: str, delivery: Delivery) -> str:
+    run_id = f"{of.name}/{user}"
+    outcome = await runs.start(
+        Start(
+            run_id=run_id,
+            tree=of.name,
+            key=user,
+            hash=of.hash,
+            document=of.encoded,
+            delivery=delivery,
+        )
+    )
+    assert outcome in ("started", "running")
+    return run_id
+
+
+async def until(runs: TemporalRuns, run_id: str, *statuses: str) -> RunState:
+    while True:
+        state = await runs.show(run_id)
+        if state.status in statuses:
+            return state
+        await asyncio.sleep(0.02)
+
+
+async def test_a_wait_ends_on_its_event(runs: TemporalRuns) -> None:
+    waiting = tree("waiting", "  - wait_for: verified\n    timeout: 24h\n    id: wait\n")
+    run_id = await start(runs, waiting, "u1", event("signed_up", "u1"))
+    state = await until(runs, run_id, "running")
+    assert state.waiting_for == ["verified"]
+    assert await runs.deliver(run_id, event("verified", "u1", colour="red"))
+    state = await until(runs, run_id, "succeeded")
+    assert state.steps["wait"]["data"]["colour"] == "red"
+
+
+async def test_forward_to_the_timeout(runs: TemporalRuns) -> None:
+    waiting = tree("forwarding", "  - fallback:\n    - wait_for: verified\n      timeout: 24h\n    - delay: 7 days\n")
+    run_id = await start(runs, waiting, "u1", event("signed_up", "u1"))
+    await until(runs, run_id, "running")
+    await runs.forward(run_id, timedelta(hours=25))
+    state = await runs.show(run_id)
+    assert state.nodes["do[0].fallback[0]"].status == "failed"
+    assert state.waiting_for == ["delay"]
+    await runs.forward(run_id, timedelta(days=7))
+    state = await until(runs, run_id, "succeeded")
+    assert state.ended_at - state.started_at >= timedelta(days=8)
+
+
+async def test_the_same_start_event_is_one_start(runs: TemporalRuns) -> None:
+    quick = tree("quick", "  - log: hello\n")
+    first = event("signed_up", "u1")
+    one = Start(run_id="quick/u1", tree="quick", key="u1", hash=quick.hash, document=quick.encoded, delivery=first)
+    assert await runs.start(one) == "started"
+    before = await until(runs, "quick/u1", "succeeded")
+    assert await runs.start(one) == "started"
+    assert (await runs.show("quick/u1")).started_at == before.started_at
+
+
+async def test_no_run(runs: TemporalRuns) -> None:
+    assert not await runs.deliver("quick/nobody", event("verified", "nobody"))
+    with pytest.raises(NotFound):
+        await runs.show("quick/nobody")
