@@ -31,8 +31,8 @@ def hooks(services: Services) -> ASGIRouteHandler:
     async def receive_hook(scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("method") != "POST":
             raise MethodNotAllowedException(headers={"allow": "POST"})
-        name = scope["path_params"]["trigger"]
-        trigger = services.project().triggers.get(name)
+        root, _, name = scope["path"].rstrip("/").partition("/")
+        trigger = None if root else services.project().triggers.get(name)
         if not isinstance(trigger, HttpTrigger):
             raise NotFound(f"there is no webhook {name!r}")
         headers = read_headers(scope)
@@ -43,7 +43,7 @@ def hooks(services: Services) -> ASGIRouteHandler:
         received = await trigger.receive(
             Request(
                 method="POST",
-                path=scope["path"],
+                path=f"/hooks/{name}",
                 headers=headers,
                 query=read_query(scope),
                 body=body,
@@ -68,7 +68,7 @@ def hooks(services: Services) -> ASGIRouteHandler:
         )
         await send({"type": "http.response.body", "body": content, "more_body": False})
 
-    return ASGIRouteHandler("/hooks/{trigger:str}", name="hooks", copy_scope=False)(receive_hook)
+    return ASGIRouteHandler("/hooks", name="hooks", is_mount=True, copy_scope=False)(receive_hook)
 
 
 def accepted(receipts: Sequence[Receipt]) -> dict[str, object]:

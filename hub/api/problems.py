@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
+from traceback import format_exception
 from typing import Any
 
 import msgspec
@@ -68,7 +69,8 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
     if isinstance(error, HTTPException) and error.status_code < 500:
         return _of_http_exception(error)
     error_id = uuid.uuid4()
-    _log.error("request failed", error_id=str(error_id), exc_info=error)
+    # As text: a renderer that is given the exception itself may print the frames' variables.
+    _log.error("request failed", error_id=str(error_id), exception="".join(format_exception(error)))
     problem = Problem(
         title=_title(500),
         status=500,

@@ -1,0 +1,184 @@
+"""A whole HTTP side for tests: the real journal, links and webhooks, and runs kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from hub.api import Services, create_app
+from hub.errors import Conflict, NotFound
+from hub.links import CallbackClaims, Links
+from hub.routing.intake import JournalIntake
+from hub.routing.journal import Journal
+from hub.run.runs import Delivery, RunPage, RunSummary, Start, Started
+from hub.run.state import RunState
+from hub.trigger import Trigger
+from triggers.webhook import Settings, Webhook
+
+
+@dataclass
+class MemoryRuns:
+    """Runs as documents in a dict; what was done to them is written down."""
+
+    states: dict[str, RunState] = field(default_factory=dict)
+    done: list[tuple[Any, ...]] = field(default_factory=list)
+    can_forward: bool = True
+
+    def add(self, run_id: str, **fields: Any) -> RunState:
+        tree, _, key = run_id.partition("/")
+        state = RunState(id=run_id, tree=tree, key=key, hash="h1", **fields)
+        self.states[run_id] = state
+        return state
+
+    async def start(self, start: Start) -> Started:
+        self.add(start.run_id)
+        return "started"
+
+    async def deliver(self, run_id: str, delivery: Delivery) -> bool:
+        return run_id in self.states
+
+    async def list(
+        self,
+        *,
+        tree: str | None = None,
+        key: str | None = None,
+        status: str | None = None,
+        waiting_for: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> RunPage:
+        found = [
+            state
+            for state in self.states.values()
+            if tree in (None, state.tree)
+            and key in (None, state.key)
+            and status in (None, state.status)
+            and (waiting_for is None or waiting_for in state.waiting_for)
+        ]
+        begin = int(cursor or 0)
+        rest = found[begin + limit :]
+        return RunPage(
+            items=[
+                RunSummary(
+                    id=state.id,
+                    tree=state.tree,
+                    key=state.key,
+                    status=state.status,
+                    started_at=state.started_at,
+                    ended_at=state.ended_at,
+                    waiting_for=state.waiting_for,
+                )
+                for state in found[begin : begin + limit]
+            ],
+            next=str(begin + limit) if rest else None,
+        )
+
+    async def show(self, run_id: str) -> RunState:
+        if run_id not in self.states:
+            raise NotFound(f"there is no run {run_id!r}")
+        return self.states[run_id]
+
+    async def cancel(self, run_id: str) -> None:
+        await self.show(run_id)
+        self.done.append(("cancel", run_id))
+
+    async def terminate(self, run_id: str, reason: str) -> None:
+        await self.show(run_id)
+        self.done.append(("terminate", run_id, reason))
+
+    async def forward(self, run_id: str, by: timedelta) -> None:
+        await self.show(run_id)
+        if not self.can_forward:
+            raise Conflict("only a development server's clock can be moved")
+        self.done.append(("forward", run_id, by))
+
+
+class ScheduleLike(Trigger):
+    """A trigger that nobody calls."""
+
+    kind = "schedule"
+    settings_type = Settings
+
+
+@dataclass(frozen=True)
+class TreeStub:
+    name: str
+    hash: str
+    document: bytes
+
+
+@dataclass
+class ProjectStub:
+    name: str
+    triggers: Mapping[str, Trigger]
+    trees: Mapping[str, TreeStub]
+
+
+@dataclass
+class Home:
+    """Everything behind one test's client."""
+
+    app: Litestar
+    client: AsyncTestClient[Litestar]
+    journal: Journal
+    links: Links
+    runs: MemoryRuns
+    project: ProjectStub
+    services: Services
+
+    async def journaled(self) -> Sequence[Any]:
+        return (await self.journal.list(limit=1000)).items
+
+    def token(self, *, expires_in: timedelta = timedelta(hours=1), **claims: Any) -> str:
+        fields = {"run_id": "onboarding/u1", "subscription": "verified", "token_id": "t-1"}
+        now = datetime.now(UTC)
+        url = self.links.sign(CallbackClaims(**(fields | claims), expires_at=now + expires_in), now)
+        return url.rpartition("/")[2]
+
+
+@asynccontextmanager
+async def open_home(folder: Path, **options: Any) -> AsyncIterator[Home]:
+    """A home in this folder. `options` are fields of `Services`, and `max_backlog`."""
+    journal = await Journal.open(str(folder / "journal.db"), retention=timedelta(days=1))
+    try:
+        links = Links([b"k" * 32], "http://localhost:8080")
+        runs = MemoryRuns()
+        project = ProjectStub(
+            name="shop",
+            triggers={
+                "app": Webhook("app", Settings(secret="s3cret")),
+                "open": Webhook("open", Settings(provider="none", max_body="1 KiB")),
+                "nightly": ScheduleLike("nightly", Settings()),
+            },
+            trees={
+                "onboarding": TreeStub(
+                    "onboarding", "h1", msgspec.json.encode({"tree": "onboarding", "do": []})
+                )
+            },
+        )
+        backlog = options.pop("max_backlog", 100_000)
+        extra_routes = options.pop("extra_routes", ())
+        services = Services(
+            intake=JournalIntake(journal, max_backlog=backlog),
+            journal=journal,
+            runs=runs,
+            links=links,
+            project=lambda: project,
+            base_url="http://localhost:8080",
+            **options,
+        )
+        app = create_app(services, extra_routes=extra_routes)
+        async with AsyncTestClient(
+            app, base_url="http://localhost:8080", raise_server_exceptions=False
+        ) as client:
+            yield Home(app, client, journal, links, runs, project, services)
+    finally:
+        await journal.close()
