@@ -22,6 +22,7 @@ HubError
 ├── MissingSecret            a setting names an environment variable that is not set
 ├── InvalidSetting           a HUB_* setting has a value that cannot be used
 ├── WrongUsage               a command was given something that it cannot read
+├── Undeliverable            an event that the place where runs live refuses for good
 ├── Unreachable              a server that is needed does not answer
 └── PortTaken                another program listens where the hub wants to
 """
@@ -56,6 +57,7 @@ __all__ = [
     "Refused",
     "TooLarge",
     "TooSlow",
+    "Undeliverable",
     "Unreachable",
     "UnsupportedType",
     "WrongUsage",
@@ -279,6 +281,13 @@ class WrongUsage(HubError):
     code = "wrong_usage"
     status = 400
     exit_code = 2
+
+
+class Undeliverable(HubError):
+    """The event cannot be delivered, however often it is tried."""
+
+    code = "undeliverable"
+    status = 422
 
 
 class Unreachable(HubError):

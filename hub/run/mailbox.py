@@ -48,9 +48,7 @@ class Mailbox:
             self._note(event, "ignored", now)
             return "ignored"
         self.state.received += 1
-        stored = Stored(
-            event=event, subscriptions=tuple(subscriptions), number=self.state.received
-        )
+        stored = Stored(event=event, subscriptions=tuple(subscriptions), number=self.state.received)
         for wait in self._waits:
             if wait.subscription in subscriptions and not wait.granted.done():
                 wait.granted.set_result(stored)

@@ -106,14 +106,15 @@ class TreeRun:
     def _subscriptions(self, delivery: Delivery) -> list[str]:
         """Which of the tree's events this one is, by the definition that this run is pinned to."""
         if delivery.subscription is not None:
-            return [delivery.subscription] if delivery.subscription in self.tree.subscriptions else []
+            return (
+                [delivery.subscription] if delivery.subscription in self.tree.subscriptions else []
+            )
         event = delivery.event.to_cloudevent()
-        names = [
+        return [
             s.name
             for s in self.tree.subscriptions.values()
             if s.trigger == delivery.trigger and self._matches(s, event)
         ]
-        return names
 
     def _matches(self, subscription: Subscription, event: dict[str, Any]) -> bool:
         scope = {"event": event}
@@ -122,9 +123,10 @@ class TreeRun:
                 return False
             if subscription.key is None:
                 return subscription.name == self.tree.start.event
-            return self.state.key is not None and key_text(
-                subscription.key.evaluate(scope)
-            ) == self.state.key
+            return (
+                self.state.key is not None
+                and key_text(subscription.key.evaluate(scope)) == self.state.key
+            )
         except ExpressionError:
             return False
 
@@ -306,7 +308,7 @@ class _View:
         try:
             await first_done([work, timer])
             # An event and the deadline in one turn: the event came in time.
-            while not work.done() and run.mailbox.granting(path):
+            while not work.done() and run.mailbox.granting(path):  # noqa: ASYNC110
                 await asyncio.sleep(0)
             if not work.done():
                 run.mailbox.lapse(path)
@@ -314,9 +316,7 @@ class _View:
             await halt([work, timer])
         if not work.cancelled():
             return work.result()
-        raise NodeFailed(
-            "timeout", f"{node.label} was not done within {_spell(node, left)}", path
-        )
+        raise NodeFailed("timeout", f"{node.label} was not done within {_spell(node, left)}", path)
 
     async def _tried(self, node: Node, state: NodeState) -> Any:
         """The node, tried again as its `retry` says. Actions are retried by their home."""

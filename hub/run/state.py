@@ -21,9 +21,7 @@ __all__ = [
     "Stored",
 ]
 
-NodeStatus = Literal[
-    "pending", "running", "waiting", "succeeded", "failed", "cancelled", "skipped"
-]
+NodeStatus = Literal["pending", "running", "waiting", "succeeded", "failed", "cancelled", "skipped"]
 RunStatus = Literal[
     "dormant",
     "running",

@@ -20,12 +20,14 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import (
     Client,
-    WorkflowExecution as Execution,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
+)
+from temporalio.client import (
+    WorkflowExecution as Execution,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import encode_search_attributes
@@ -33,7 +35,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
 from hub.durations import format_duration
-from hub.errors import BadRequest, Conflict, NotFound, Unreachable
+from hub.errors import BadRequest, Conflict, NotFound, Undeliverable, Unreachable
 from hub.run import Delivery, Failure, RunPage, RunState, RunSummary, Start, Started
 from hub.run.state import RunStatus
 from hub.temporal.workflow import (
@@ -212,7 +214,7 @@ class TemporalRuns:
                 TimeSkipper(self._client).fast_forward(handle, by),
                 _FORWARD_TIMEOUT.total_seconds(),
             )
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise Conflict(
                 f"the run {run_id} could not be forwarded by {format_duration(by)}: one of its "
                 "actions is still at work"
@@ -287,4 +289,4 @@ async def _reaching(run_id: str | None = None) -> AsyncIterator[None]:
             raise NotFound(f"there is no run {run_id!r}" if run_id else "no such run") from None
         if error.status in _AWAY:
             raise Unreachable(f"Temporal does not answer: {error.message}") from None
-        raise
+        raise Undeliverable(f"Temporal refuses it: {error.message}") from None

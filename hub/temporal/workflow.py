@@ -19,9 +19,9 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     CancelledError,
-    TimeoutError,
     is_cancelled_exception,
 )
+from temporalio.exceptions import TimeoutError as ActionTimeout
 
 from hub.connector import installed_actions
 from hub.errors import HubError, NodeFailed
@@ -175,7 +175,7 @@ def _node_failure(error: ActivityError, call: ActionCall) -> NodeFailed:
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return NodeFailed(cause.type or "failed", cause.message, call.path)
-    if isinstance(cause, TimeoutError):
+    if isinstance(cause, ActionTimeout):
         return NodeFailed("action_timeout", f"{call.action} gave no answer in time", call.path)
     if isinstance(cause, CancelledError):
         return NodeFailed("cancelled", f"{call.action} was cancelled", call.path)

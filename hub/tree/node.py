@@ -125,7 +125,7 @@ class Node(ABC):
 
     def check(self, problem: Callable[..., None]) -> None:
         """Say what is wrong beyond single fields: `problem(message, field=..., suggestion=...)`."""
-        return None
+        return
 
 
 def _nodes_in(value: Any) -> Iterator[Node]:

@@ -130,12 +130,13 @@ class _Reader:
         root = self.body(("do",), value["do"])
         if root is None or start is None:
             return None
+        encoded = encode_document(value)
         return Tree(
             name=name,
             title=self._text(("title",), value.get("title")),
             description=self._text(("description",), value.get("description")),
-            document=value,
-            hash=content_hash(encode_document(value)),
+            document=encoded,
+            hash=content_hash(encoded),
             subscriptions=self.subscriptions,
             start=start,
             vars=variables,
@@ -335,7 +336,8 @@ class _Reader:
         primary = None if kind.primary is None else kind.primary.rstrip("_")
         below = value[verb]
         if isinstance(below, dict) and (
-            primary is None or (known[primary].type not in _MAPPINGS and _names_fields(below, known))
+            primary is None
+            or (known[primary].type not in _MAPPINGS and _names_fields(below, known))
         ):
             given |= {key: ((*place, verb, key), item) for key, item in below.items()}
         elif primary is not None:
@@ -473,7 +475,7 @@ class _Reader:
     def _expression(self, place: Place, value: Any) -> Expression | None:
         if value is None:
             return None
-        if isinstance(value, bool) or isinstance(value, (int, float)):
+        if isinstance(value, (bool, int, float)):
             value = str(value).lower() if isinstance(value, bool) else str(value)
         if not isinstance(value, str):
             self.problem(place, f"an expression is a text, not {_kind_of(value)}")

@@ -40,10 +40,14 @@ class StartPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """A definition, read and checked. `document` is its plain form, whose hash names it."""
+    """A definition, read and checked.
+
+    `document` is its plain form as JSON, which a run carries with it; `hash` is the name of these
+    bytes.
+    """
 
     name: str
-    document: Mapping[str, Any]
+    document: bytes
     hash: str
     subscriptions: Mapping[str, Subscription]
     start: StartPolicy
@@ -51,11 +55,6 @@ class Tree:
     do: Node
     title: str | None = None
     description: str | None = None
-
-    @cached_property
-    def encoded(self) -> bytes:
-        """The document as JSON: what a run carries with it."""
-        return encode_document(self.document)
 
     @cached_property
     def waits(self) -> frozenset[str]:

@@ -65,7 +65,7 @@ async def start(runs: TemporalRuns, of: Tree, user: str, delivery: Delivery) -> 
             tree=of.name,
             key=user,
             hash=of.hash,
-            document=of.encoded,
+            document=of.document,
             delivery=delivery,
         )
     )
@@ -107,7 +107,7 @@ async def test_forward_to_the_timeout(runs: TemporalRuns) -> None:
 async def test_the_same_start_event_is_one_start(runs: TemporalRuns) -> None:
     quick = tree("quick", "  - log: hello\n")
     first = event("signed_up", "u1")
-    one = Start(run_id="quick/u1", tree="quick", key="u1", hash=quick.hash, document=quick.encoded, delivery=first)
+    one = Start(run_id="quick/u1", tree="quick", key="u1", hash=quick.hash, document=quick.document, delivery=first)
     assert await runs.start(one) == "started"
     before = await until(runs, "quick/u1", "succeeded")
     assert await runs.start(one) == "started"
