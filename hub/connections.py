@@ -51,7 +51,7 @@ class Connections:
         overrides: Mapping[str, _Settings] | None = None,
         connectors: Mapping[str, type[Connector]] | None = None,
     ) -> None:
-        self._project = project
+        self.project = project
         self._definitions: Any = definitions or {}
         self._env = env
         self._overrides = overrides or {}
@@ -99,7 +99,7 @@ class Connections:
         name = self._choose(connector, connection)
         opened = self._open.get((connector, name))
         if opened is None:
-            opened = kind(self._settings(kind, name), self._project)
+            opened = kind(self._settings(kind, name), self.project)
             self._open[connector, name] = opened
         return opened
 
@@ -190,7 +190,7 @@ class Connections:
         settings = self._overridden(kind, given)
         if isinstance(settings, Mapping):
             try:
-                settings = resolve(settings, self._env, self._project, path)
+                settings = resolve(settings, self._env, self.project, path)
             except InvalidDefinition as error:
                 raise ActionRefused("invalid_settings", _lines(error.diagnostics)) from None
         fitted, problems = fit(settings, kind.settings_type, path)
@@ -230,7 +230,7 @@ class Connections:
         unresolved: set[str] = set()
         for field, value in settings.items():
             try:
-                resolved[field] = resolve(value, self._env, self._project, f"{path}.{field}")
+                resolved[field] = resolve(value, self._env, self.project, f"{path}.{field}")
             except MissingSecret as error:
                 unresolved.add(str(field))
                 found += [_unset(missing) for missing in error.details["missing"]]
