@@ -19,7 +19,6 @@ from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
     OperationalError,
-    SQLAlchemyError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -36,6 +35,9 @@ _APPEND_LOCK = 0x6875_625F_6A61
 _CLOCK = sa.select(
     sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger)
 )
+_AWAY = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"})
+"""Classes of PostgreSQL's error codes that speak of the server or the moment."""
+_VACUUM_PAGES = 500
 _CONNECT_SECONDS = 5
 _MIGRATION_SECONDS = 60
 _COMMAND_SECONDS = 15
@@ -113,6 +115,14 @@ class Database:
             return datetime.now(UTC)
         return from_microseconds((await connection.execute(_CLOCK)).scalar_one())
 
+    async def shrink(self) -> None:
+        """Give a SQLite file's free pages back, but for a quarter that new events will fill."""
+        if not self.is_sqlite:
+            return
+        path, timeout = self.url.database or "", self._busy_timeout.total_seconds()
+        while await asyncio.to_thread(_vacuum_a_little, path, timeout):
+            pass
+
     def _sqlite(
         self, *, writes: bool, timeout: timedelta, begin: str = "BEGIN IMMEDIATE"
     ) -> AsyncEngine:
@@ -180,18 +190,16 @@ class Database:
 
 
 def is_trouble(error: BaseException) -> bool:
-    """Whether the database is away or full, rather than the statement wrong."""
-    if isinstance(error, (OSError, TimeoutError, OperationalError, InterfaceError)):
+    """Whether the database is away, full or broken, rather than the statement wrong."""
+    orig = getattr(error, "orig", None) or error
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
+        return True
+    if isinstance(orig, (OSError, TimeoutError, sqlite3.OperationalError)):
+        return True
+    if getattr(orig, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return True
     if isinstance(error, DBAPIError):
-        state = _sqlstate(error)
-        return (
-            error.connection_invalidated
-            or isinstance(error.orig, (sqlite3.OperationalError, TimeoutError, OSError))
-            or state[:2] in {"08", "53", "57", "58", "40", "25", "28", "3D"}
-        )
-    if isinstance(error, SQLAlchemyError):
-        return isinstance(error, PoolTimeout)
+        return error.connection_invalidated or _sqlstate(error)[:2] in _AWAY
     return type(error).__module__.startswith("asyncpg")
 
 
@@ -266,6 +274,24 @@ def _prepare_file(path: str) -> None:
             time.sleep(0.02)
         finally:
             connection.close()
+
+
+def _vacuum_a_little(path: str, timeout: float) -> bool:
+    """Whether there is more to do. The writer may come in between."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=timeout)
+    try:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        if free * 4 <= pages:
+            return False
+        # A script runs to its end; by `execute`, the pragma would free a single page.
+        connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+        return bool(connection.execute("PRAGMA freelist_count").fetchone() < (free,))
+    except sqlite3.OperationalError:
+        # Another program writes, or the disk is full: the next time, then.
+        return False
+    finally:
+        connection.close()
 
 
 def _upgrade_to_head(connection: sa.Connection) -> None:

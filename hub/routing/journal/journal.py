@@ -70,7 +70,7 @@ class Journal:
         self._delivery_updates = DeliveryUpdates()
         self._leases = Leases(database, upserts, self._handoff)
         self._definitions = Definitions(database, upserts)
-        self._pruning = Pruning(database, retention)
+        self._pruning = Pruning(retention)
         self._writer = Writer(database, limits)
         self._watcher = asyncio.create_task(self._watch(), name="journal watcher")
 
@@ -356,7 +356,10 @@ class Journal:
             count = await self._writer.submit(self._pruning, now, rows=Pruning.rows)
             pruned += count
             if count < Pruning.rows:
-                return pruned
+                break
+        if pruned:
+            await self._database.shrink()
+        return pruned
 
     async def _watch(self) -> None:
         away = False

@@ -16,8 +16,6 @@ from hub.routing.journal.writer import Kind
 
 __all__ = ["DefinitionChange", "Definitions", "Pruning"]
 
-_PAGES = 256
-
 
 class DefinitionChange(msgspec.Struct, frozen=True, kw_only=True):
     """A definition to keep, or one to drop when it has no document."""
@@ -56,8 +54,7 @@ class Pruning(Kind[datetime, int]):
     order = 5
     rows = 500
 
-    def __init__(self, database: Database, retention: timedelta) -> None:
-        self._database = database
+    def __init__(self, retention: timedelta) -> None:
         self._retention = retention
 
     async def run(self, connection: AsyncConnection, items: Sequence[datetime]) -> Sequence[int]:
@@ -70,8 +67,5 @@ class Pruning(Kind[datetime, int]):
             for table in (deliveries, entries):
                 await connection.execute(sa.delete(table).where(table.c.seq.in_(seqs)))
             await connection.execute(sa.delete(owners).where(owners.c.until < before))
-            if self._database.is_sqlite:
-                # Gives pages back to the file system, a few at a time.
-                await connection.exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES})")
             counts.append(len(seqs))
         return counts
