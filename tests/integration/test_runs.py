@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from hub.connections import Connections
 from hub.errors import NotFound
 from hub.event import Event
-from hub.links import Links
 from hub.run import Delivery, RunState, Start
 from hub.temporal.client import TemporalRuns
-from hub.temporal.connect import connect
-from hub.temporal.dev_server import DevServer
-from hub.temporal.worker import make_worker
 from hub.tree import Tree, load_tree
 
 EVENTS = """
@@ -37,24 +30,6 @@ def event(kind: str, user: str, **data: object) -> Delivery:
     identifier = f"{kind}-{uuid.uuid4()}"
     made = Event(id=identifier, source="/test", type=kind, data={"user_id": user, **data})
     return Delivery(event=made, trigger="app")
-
-
-@pytest.fixture(scope="session")
-async def server() -> AsyncIterator[DevServer]:
-    async with DevServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def runs(server: DevServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TemporalRuns]:
-    client = await connect(server.address)
-    project: Path = tmp_path_factory.mktemp("project")
-    connections = Connections(project, {}, {})
-    worker = make_worker(
-        client, connections=lambda: connections, links=Links([b"k" * 32], "http://localhost")
-    )
-    async with worker:
-        yield TemporalRuns(client)
 
 
 async def start(runs: TemporalRuns, of: Tree, user: str, delivery: Delivery) -> str:
@@ -92,7 +67,10 @@ async def test_a_wait_ends_on_its_event(runs: TemporalRuns) -> None:
 
 
 async def test_forward_to_the_timeout(runs: TemporalRuns) -> None:
-    waiting = tree("forwarding", "  - fallback:\n    - wait_for: verified\n      timeout: 24h\n    - delay: 7 days\n")
+    waiting = tree(
+        "forwarding",
+        "  - fallback:\n    - wait_for: verified\n      timeout: 24h\n    - delay: 7 days\n",
+    )
     run_id = await start(runs, waiting, "u1", event("signed_up", "u1"))
     await until(runs, run_id, "running")
     await runs.forward(run_id, timedelta(hours=25))
@@ -107,7 +85,14 @@ async def test_forward_to_the_timeout(runs: TemporalRuns) -> None:
 async def test_the_same_start_event_is_one_start(runs: TemporalRuns) -> None:
     quick = tree("quick", "  - log: hello\n")
     first = event("signed_up", "u1")
-    one = Start(run_id="quick/u1", tree="quick", key="u1", hash=quick.hash, document=quick.document, delivery=first)
+    one = Start(
+        run_id="quick/u1",
+        tree="quick",
+        key="u1",
+        hash=quick.hash,
+        document=quick.document,
+        delivery=first,
+    )
     assert await runs.start(one) == "started"
     before = await until(runs, "quick/u1", "succeeded")
     assert await runs.start(one) == "started"
