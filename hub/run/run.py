@@ -312,8 +312,10 @@ class _View:
                 await asyncio.sleep(0)
             if not work.done():
                 run.mailbox.lapse(path)
-        finally:
+        except asyncio.CancelledError:
             await halt([work, timer])
+            raise
+        await halt([work, timer])
         if not work.cancelled():
             return work.result()
         raise NodeFailed("timeout", f"{node.label} was not done within {_spell(node, left)}", path)
@@ -399,7 +401,10 @@ class _Waiting:
         self._run.state.waiting_for.append(self._what)
         self._run.home.changed()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is GeneratorExit:
+            # The home has dropped the run from its memory; nothing of it happens any more.
+            return
         if not self._run.suspending:
             self._state.status = "running"
             self._state.deadline = self._state.expires_at
