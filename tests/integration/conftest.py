@@ -1,8 +1,9 @@
-"""What the tests share that need a server: one Temporal server for the session, and runs on it."""
+"""What integration tests share: one Temporal server for the session, and runs that live on it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from hub.temporal.worker import make_worker
 
 @pytest.fixture(scope="session")
 async def server() -> AsyncIterator[DevServer]:
-    """A Temporal server, in memory."""
+    """One Temporal server, in memory, for all tests."""
     async with DevServer() as running:
         yield running
 
@@ -25,9 +26,12 @@ async def server() -> AsyncIterator[DevServer]:
 async def runs(
     server: DevServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[TemporalRuns]:
-    """Runs on that server, and a worker that lives them."""
+    """Runs on that server, with a worker that lives them."""
     client = await connect(server.address)
-    connections = Connections(tmp_path_factory.mktemp("project"), {}, {})
-    links = Links([b"k" * 32], "http://localhost")
-    async with make_worker(client, connections=lambda: connections, links=links):
+    project: Path = tmp_path_factory.mktemp("project")
+    connections = Connections(project, {}, {})
+    worker = make_worker(
+        client, connections=lambda: connections, links=Links([b"k" * 32], "http://localhost")
+    )
+    async with worker:
         yield TemporalRuns(client)
