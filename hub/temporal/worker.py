@@ -8,6 +8,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from hub import __version__
 from hub.connections import Connections
 from hub.links import Links
 from hub.temporal.actions import Actions
@@ -35,6 +36,8 @@ def make_worker(
         workflows=[TreeWorkflow],
         activities=[actions.perform],
         workflow_runner=UnsandboxedWorkflowRunner(),
+        # Temporal's own default reads the code of every loaded module, for more than a second.
+        build_id=f"hub-{__version__}",
         max_cached_workflows=1000,
         # A worker that was killed holds its cached runs back for this long.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
