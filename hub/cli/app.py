@@ -1,0 +1,49 @@
+"""All commands of `hub`, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hub.cli import events, project, runs, trees
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="hub",
+    help="An event-triggered integration hub: events start and resume trees that run on Temporal.",
+    no_args_is_help=True,
+    # Help in plain text starts three times as fast.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from hub import __version__
+
+        typer.echo(f"hub {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hub(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """An event-triggered integration hub: events start and resume trees that run on Temporal."""
+
+
+app.command("dev")(project.dev)
+app.command("init")(project.init)
+app.command("validate")(project.validate)
+app.command("doctor")(project.doctor)
+app.add_typer(events.app, name="events")
+app.add_typer(runs.app, name="runs")
+app.add_typer(trees.app, name="trees")
