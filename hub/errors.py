@@ -6,6 +6,7 @@ HubError
 ├── InvalidDuration          a text that is no duration
 ├── InvalidEvent             a payload that is no event
 ├── NodeFailed               a node of a run failed
+├── EndlessRun               a simulated run that comes to no end
 ├── ActionFailed             a connector's action failed
 │   └── ActionRefused        ... in a way that no retry can mend
 ├── Refused                  an incoming request that is turned away
@@ -42,6 +43,7 @@ __all__ = [
     "Busy",
     "Conflict",
     "Diagnostic",
+    "EndlessRun",
     "ExpressionError",
     "Forbidden",
     "Gone",
@@ -156,6 +158,12 @@ class NodeFailed(HubError):
         super().__init__(message)
         self.failure = failure
         self.path = path
+
+
+class EndlessRun(HubError):
+    """The simulation comes to no end."""
+
+    code = "endless_run"
 
 
 class ActionFailed(HubError):

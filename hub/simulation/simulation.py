@@ -1,0 +1,216 @@
+"""Runs in virtual time: events come by script, the real router finds their runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from hub.connector import Action, installed_actions
+from hub.errors import NodeFailed, NotFound
+from hub.event import Event
+from hub.routing.router import CALLBACK, Match, Router
+from hub.run import Delivery, RunState, TreeRun
+from hub.simulation.home import SimulatedHome, World
+from hub.simulation.loop import VirtualLoop
+from hub.simulation.mocks import Mock, Mocks
+from hub.simulation.result import (
+    SimulatedDelivery,
+    SimulatedEvent,
+    SimulatedRun,
+    SimulationResult,
+)
+from hub.tree import Tree
+
+__all__ = ["START_TIME", "Simulation"]
+
+START_TIME = datetime(2030, 1, 1, tzinfo=UTC)
+"""When a simulation begins unless it is told otherwise."""
+
+_MAX_STEPS = 2_000_000
+
+
+class Simulation:
+    """A hub in virtual time: trees, the real router, and mocks instead of connectors.
+
+    `send` and `cancel` plan what happens from outside; `run` lives it. A simulation is closed at
+    the end (`with`), which gives up the runs that still wait. It cannot be used inside a running
+    event loop.
+    """
+
+    def __init__(
+        self,
+        trees: Iterable[Tree] | Router,
+        *,
+        mocks: Mapping[str, Sequence[Mock]] | None = None,
+        start_time: datetime = START_TIME,
+        actions: Mapping[str, Action] | None = None,
+        max_steps: int = _MAX_STEPS,
+    ) -> None:
+        self.router = trees if isinstance(trees, Router) else Router(trees)
+        self._loop = VirtualLoop(max_steps)  # type: ignore[abstract]  # only what asyncio needs
+        self._world = World(
+            self._loop,
+            start_time.astimezone(UTC),
+            Mocks(mocks or {}),
+            installed_actions() if actions is None else actions,
+        )
+        self._runs: list[_Live] = []
+        self._latest: dict[str, _Live] = {}
+        self._seen: set[tuple[str, str]] = set()
+        self._events: list[SimulatedEvent] = []
+
+    def __enter__(self) -> Simulation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def now(self) -> datetime:
+        """The virtual time."""
+        return self._world.now()
+
+    # -- what comes from outside ----------------------------------------------------------
+
+    def send(self, event: Event, trigger: str, *, at: datetime | timedelta = timedelta(0)) -> None:
+        """Plan an event: at a time, or so long after the start of the simulation."""
+        self._plan(at, partial(self._accept, event, trigger))
+
+    def cancel(self, run_id: str, *, at: datetime | timedelta = timedelta(0)) -> None:
+        """Plan that somebody asks the run to stop."""
+        self._plan(at, partial(self._cancel, run_id))
+
+    def _plan(self, at: datetime | timedelta, what: Any) -> None:
+        offset = at if isinstance(at, timedelta) else at - self._world.start
+        moment = max(offset.total_seconds(), self._loop.time())
+        self._loop.call_on_event(moment, what)
+
+    # -- running --------------------------------------------------------------------------
+
+    def run(self, span: timedelta | None = None) -> SimulationResult:
+        """Let time pass: as long as given, or until nothing happens any more.
+
+        A run that has not ended then waits for something that does not come. Raises `EndlessRun`
+        when that never is the case.
+        """
+        until = None if span is None else self._loop.time() + span.total_seconds()
+        self._loop.run_until_idle(until)
+        return self.result()
+
+    def result(self) -> SimulationResult:
+        """How things stand; a copy that does not change any more."""
+        return SimulationResult(
+            runs=[live.result() for live in self._runs],
+            events=list(self._events),
+            calls=[msgspec.structs.replace(call) for call in self._world.calls],
+            logs=list(self._world.logs),
+            now=self.now,
+        )
+
+    def close(self) -> None:
+        """Give up what still waits."""
+        if self._loop.is_closed():
+            return
+        for live in self._runs:
+            live.run.suspending = True
+            live.task.cancel()
+        try:
+            self._loop.run_until_idle(self._loop.time())
+        finally:
+            self._loop.close()
+
+    # -- as journal and dispatcher do -----------------------------------------------------
+
+    def _accept(self, event: Event, trigger: str) -> None:
+        if (trigger, event.id) in self._seen:
+            self._note(event, trigger, "duplicate", [])
+            return
+        self._seen.add((trigger, event.id))
+        targets: dict[str, Match] = {}
+        deliveries: list[SimulatedDelivery] = []
+        for match in self.router.route(trigger, event):
+            if match.run_id is None:
+                deliveries.append(_fate(match, "failed", match.reason))
+            elif match.run_id not in targets or match.outcome == "start":
+                targets[match.run_id] = match
+        deliveries += [self._deliver(event, trigger, match) for match in targets.values()]
+        reached = any(d.outcome not in ("failed", "no_run") for d in deliveries)
+        self._note(event, trigger, "delivered" if reached else "unmatched", deliveries)
+
+    def _note(
+        self, event: Event, trigger: str, status: Any, deliveries: list[SimulatedDelivery]
+    ) -> None:
+        self._events.append(
+            SimulatedEvent(
+                event=event, trigger=trigger, at=self.now, status=status, deliveries=deliveries
+            )
+        )
+
+    def _deliver(self, event: Event, trigger: str, match: Match) -> SimulatedDelivery:
+        assert match.run_id is not None
+        delivery = Delivery(
+            event=event,
+            trigger=trigger,
+            subscription=match.subscription if trigger == CALLBACK else None,
+        )
+        live = self._latest.get(match.run_id)
+        if live is not None and not live.task.done():
+            return _fate(match, live.run.deliver(delivery))
+        if match.outcome == "resume":
+            return _fate(match, "no_run", f"no run {match.run_id} is live")
+        live = self._start(match.run_id, self.router.trees[match.tree], match.key)
+        return _fate(match, live.run.deliver(delivery))
+
+    def _start(self, run_id: str, tree: Tree, key: str | None) -> _Live:
+        state = RunState(id=run_id, tree=tree.name, key=key, hash=tree.hash)
+        home = SimulatedHome(self._world, run_id, len(self._runs))
+        live = _Live(TreeRun(tree, state, home), home)
+        self._runs.append(live)
+        self._latest[run_id] = live
+        return live
+
+    def _cancel(self, run_id: str) -> None:
+        live = self._latest.get(run_id)
+        if live is None:
+            raise NotFound(f"there is no run {run_id!r} to cancel")
+        live.task.cancel()
+
+
+class _Live:
+    """A run at work, and its task."""
+
+    def __init__(self, run: TreeRun, home: SimulatedHome) -> None:
+        self.run = run
+        self.home = home
+        self.task = asyncio.get_running_loop().create_task(self._main())
+
+    async def _main(self) -> None:
+        try:
+            await self.run.main()
+        except (NodeFailed, asyncio.CancelledError):
+            # The state says so. What else escapes is a fault of the program, and ends everything.
+            return
+        except Exception as error:
+            asyncio.get_running_loop().call_exception_handler({"exception": error})
+
+    def result(self) -> SimulatedRun:
+        state = msgspec.convert(msgspec.to_builtins(self.run.state), RunState)
+        state.nonce = ""
+        return SimulatedRun(
+            state=state, calls=[msgspec.structs.replace(call) for call in self.home.calls]
+        )
+
+
+def _fate(match: Match, outcome: str, reason: str | None = None) -> SimulatedDelivery:
+    return SimulatedDelivery(
+        tree=match.tree,
+        subscription=match.subscription,
+        outcome=outcome,
+        run_id=match.run_id,
+        reason=reason,
+    )
