@@ -54,7 +54,7 @@ class Connections:
         self.project = project
         self._definitions: Any = definitions or {}
         self._env = env
-        self._overrides = overrides or {}
+        self.overrides = overrides or {}
         self._connectors = installed_connectors() if connectors is None else connectors
         self._actions: dict[str, tuple[str, Action]] = {
             action.name: (kind.name, action)
@@ -194,7 +194,7 @@ class Connections:
             except InvalidDefinition as error:
                 raise ActionRefused("invalid_settings", _lines(error.diagnostics)) from None
         fitted, problems = fit(settings, kind.settings_type, path)
-        if problems and name is None and kind.name not in self._overrides:
+        if problems and name is None and kind.name not in self.overrides:
             raise ActionRefused(
                 "unknown_connection",
                 f"there is no connection for {kind.name}. {_choices(kind.name, [])}",
@@ -205,7 +205,7 @@ class Connections:
 
     def _overridden(self, kind: type[Connector], settings: Any) -> Any:
         settings = {} if settings is None else settings
-        laid_over = self._overrides.get(kind.name, {})
+        laid_over = self.overrides.get(kind.name, {})
         if not isinstance(settings, Mapping):
             return settings
         return {k: v for k, v in {**settings, **laid_over}.items() if v is not None}

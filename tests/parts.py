@@ -63,6 +63,16 @@ class Hub:
         await self.intake.accept("app", [event])
         return event.id
 
+    @property
+    def tree(self) -> str:
+        """The name of the project's only tree."""
+        (name,) = self.project.trees
+        return name
+
+    def run_id(self, key: str) -> str:
+        """The run of that key."""
+        return f"{self.tree}/{key}"
+
     def mails(self) -> list[Mail]:
         """What the inbox has caught."""
         return list(self.inbox.mails())
