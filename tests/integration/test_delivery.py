@@ -129,8 +129,8 @@ async def test_a_crash_between_the_start_and_its_mark(project: Path, server: Dev
         await hub.send("user.signed_up", "u1", id="evt-1")
         # What a dispatcher does up to the moment at which it dies.
         (entry,) = await hub.journal.pending(0, 1, owner="dying", lease=_MOMENT)
-        match = hub.dispatcher._router().route(entry.trigger, entry.event)[0]  # noqa: SLF001
-        record = await hub.dispatcher._attempt(entry, match, hub.dispatcher._router())  # noqa: SLF001
+        match = hub.dispatcher._router().route(entry.trigger, entry.event)[0]
+        record = await hub.dispatcher._attempt(entry, match, hub.dispatcher._router())
         assert record.outcome == "started"
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
     await asyncio.sleep(_MOMENT.total_seconds())
@@ -165,6 +165,6 @@ async def test_temporal_is_killed_while_webhooks_keep_coming(project: Path, tmp_
 
 
 def _kill(server: DevServer) -> None:
-    process = server._process  # noqa: SLF001
+    process = server._process
     assert process is not None
     os.killpg(process.pid, signal.SIGKILL)
