@@ -15,6 +15,7 @@ import msgspec
 from litestar import Request, Response, get, post, route
 from litestar.enums import HttpMethod, MediaType
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from hub.api import pages
 from hub.api.body import read_body, read_headers
@@ -44,7 +45,9 @@ def callbacks(services: Services) -> list[HTTPRouteHandler]:
     """The routes of callback links."""
 
     @get("/callbacks/{token:str}", summary="What a link will do", tags=["callbacks"])
-    async def show_callback(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+    async def show_callback(
+        request: Request[Any, Any, Any], token: FromPath[str]
+    ) -> Response[bytes]:
         try:
             claims = services.links.verify(token, datetime.now(UTC))
         except HubError as error:
@@ -64,7 +67,7 @@ def callbacks(services: Services) -> list[HTTPRouteHandler]:
         http_method=[HttpMethod.HEAD],
         include_in_schema=False,
     )
-    async def probe_callback(token: str) -> Response[None]:
+    async def probe_callback(token: FromPath[str]) -> Response[None]:
         status = 200
         try:
             services.links.verify(token, datetime.now(UTC))
@@ -73,7 +76,9 @@ def callbacks(services: Services) -> list[HTTPRouteHandler]:
         return Response(None, status_code=status, media_type=MediaType.HTML, headers=_HEADERS)
 
     @post("/callbacks/{token:str}", summary="Do what a link says", tags=["callbacks"])
-    async def deliver_callback(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+    async def deliver_callback(
+        request: Request[Any, Any, Any], token: FromPath[str]
+    ) -> Response[bytes]:
         try:
             now = datetime.now(UTC)
             claims = services.links.verify(token, now)
@@ -142,7 +147,7 @@ def _page(
     return Response(
         page.encode(),
         status_code=status,
-        media_type="text/html; charset=utf-8",
+        media_type=MediaType.HTML,
         headers=_HEADERS | {"content-security-policy": pages.POLICY} | (headers or {}),
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from hub.api.body import read_body, read_headers, tail_of
 from hub.api.ingress import accepted
@@ -60,7 +60,9 @@ def events(services: Services) -> list[HTTPRouteHandler]:
         summary="Send CloudEvents: binary, structured or batched",
         tags=["events"],
     )
-    async def send_events(request: Request[Any, Any, Any], trigger: str = _TRIGGER) -> Accepted:
+    async def send_events(
+        request: Request[Any, Any, Any], trigger: FromQuery[str] = _TRIGGER
+    ) -> Accepted:
         if trigger != _TRIGGER and trigger not in services.project().triggers:
             raise NotFound(f"there is no trigger {trigger!r}")
         headers = read_headers(request.scope)
@@ -77,14 +79,14 @@ def events(services: Services) -> list[HTTPRouteHandler]:
 
     @get("/api/events", summary="The journal, newest first", tags=["events"])
     async def list_events(
-        trigger: str | None = None,
-        event_type: Annotated[str | None, Parameter(query="type")] = None,
-        key: str | None = None,
-        status: _Status | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
-        cursor: str | None = None,
+        trigger: FromQuery[str | None] = None,
+        event_type: Annotated[str | None, QueryParameter(name="type")] = None,
+        key: FromQuery[str | None] = None,
+        status: FromQuery[_Status | None] = None,
+        since: FromQuery[datetime | None] = None,
+        until: FromQuery[datetime | None] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+        cursor: FromQuery[str | None] = None,
     ) -> EventList:
         page = await services.journal.list(
             trigger=trigger,
@@ -99,7 +101,9 @@ def events(services: Services) -> list[HTTPRouteHandler]:
         return EventList(items=[_view(entry) for entry in page.items], next=page.next)
 
     @get("/api/events/{event_id:path}", summary="One event with its deliveries", tags=["events"])
-    async def show_event(request: Request[Any, Any, Any], trigger: str | None = None) -> EventView:
+    async def show_event(
+        request: Request[Any, Any, Any], trigger: FromQuery[str | None] = None
+    ) -> EventView:
         event_id = "/".join(tail_of(request.scope, _PREFIX))
         return _view(await services.journal.get(event_id, trigger))
 

@@ -47,11 +47,18 @@ def management_guards(services: Services) -> list[Guard]:
         origin = connection.headers.get("origin")
         if origin is None or connection.scope.get("method", "GET") in _SAFE_METHODS:
             return
-        netloc = urlsplit(origin).netloc.lower()
+        netloc = _netloc(origin)
         if not netloc or netloc not in (connection.headers.get("host", "").lower(), base_origin):
             raise Forbidden("a page of another origin may not change anything here")
 
     return [refuse_foreign_hosts, refuse_foreign_origins]
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _host_name(host: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from hub.api.services import Services
 from hub.errors import NotFound
@@ -64,7 +65,7 @@ def project(services: Services) -> list[HTTPRouteHandler]:
         )
 
     @get("/api/trees/{name:str}", summary="One tree with its definition", tags=["project"])
-    async def show_tree(name: str) -> TreeShown:
+    async def show_tree(name: FromPath[str]) -> TreeShown:
         tree = services.project().trees.get(name)
         if tree is None:
             raise NotFound(f"there is no tree {name!r}")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from hub.api.body import read_body, read_headers, tail_of
 from hub.api.services import Services
@@ -78,12 +78,12 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
 
     @get("/api/runs", summary="Runs, newest first", tags=["runs"])
     async def list_runs(
-        tree: str | None = None,
-        key: str | None = None,
-        status: RunStatus | None = None,
-        waiting_for: str | None = None,
-        limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
-        cursor: str | None = None,
+        tree: FromQuery[str | None] = None,
+        key: FromQuery[str | None] = None,
+        status: FromQuery[RunStatus | None] = None,
+        waiting_for: FromQuery[str | None] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+        cursor: FromQuery[str | None] = None,
     ) -> RunList:
         page = await services.runs.list(
             tree=tree,

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 from litestar import Litestar
-from litestar.testing import AsyncTestClient
 
 from hub.api import Services, create_app
 from hub.errors import Conflict, NotFound
@@ -127,7 +127,7 @@ class Home:
     """Everything behind one test's client."""
 
     app: Litestar
-    client: AsyncTestClient[Litestar]
+    client: httpx.AsyncClient
     journal: Journal
     links: Links
     runs: MemoryRuns
@@ -176,8 +176,10 @@ async def open_home(folder: Path, **options: Any) -> AsyncIterator[Home]:
             **options,
         )
         app = create_app(services, extra_routes=extra_routes)
-        async with AsyncTestClient(
-            app, base_url="http://localhost:8080", raise_server_exceptions=False
+        # Litestar's own client runs the application in a thread of its own, away from the journal.
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost:8080"
         ) as client:
             yield Home(app, client, journal, links, runs, project, services)
     finally:
