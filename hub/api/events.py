@@ -20,6 +20,8 @@ from hub.routing.journal import DeliveryRecord, Entry
 __all__ = ["Accepted", "EventList", "EventView", "events"]
 
 _TRIGGER = "api"
+# What a callback link delivers is believed by the router; only a verified link may say it.
+_RESERVED = frozenset({"callback"})
 _PREFIX = "/api/events/"
 _Status = Literal["accepted", "delivered", "unmatched", "duplicate", "dead"]
 
@@ -63,7 +65,9 @@ def events(services: Services) -> list[HTTPRouteHandler]:
     async def send_events(
         request: Request[Any, Any, Any], trigger: FromQuery[str] = _TRIGGER
     ) -> Accepted:
-        if trigger != _TRIGGER and trigger not in services.project().triggers:
+        if trigger in _RESERVED or (
+            trigger != _TRIGGER and trigger not in services.project().triggers
+        ):
             raise NotFound(f"there is no trigger {trigger!r}")
         headers = read_headers(request.scope)
         if not is_cloudevent(headers):

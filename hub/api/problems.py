@@ -20,7 +20,6 @@ from hub.errors import (
     HubError,
     InvalidDefinition,
     Refused,
-    TooLarge,
     TooSlow,
     Unreachable,
 )
@@ -102,8 +101,9 @@ def _of_hub_error(error: HubError) -> tuple[Problem, dict[str, str]]:
         headers["retry-after"] = str(error.retry_after)
     elif isinstance(error, Unreachable):
         headers["retry-after"] = str(_UNREACHABLE_RETRY)
-    elif isinstance(error, (TooLarge, TooSlow)):
-        # The rest of the body is not read, so the connection cannot carry another request.
+    elif isinstance(error, TooSlow):
+        # The rest of the body may never come. That of one too large the server reads past, as
+        # a sender whose connection is cut while it writes would never see the answer.
         headers["connection"] = "close"
     elif isinstance(error, InvalidDefinition):
         errors = error.diagnostics

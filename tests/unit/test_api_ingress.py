@@ -175,14 +175,12 @@ async def test_a_body_over_the_limit_by_its_length(home: Home) -> None:
     wire = Wire([])
     status = await wire.post(home, "/hooks/open", [(b"content-length", b"1025")])
     assert (status, wire.taken) == (413, 0)
-    assert wire.header(b"connection") == b"close"
 
 
 async def test_a_chunked_body_over_the_limit_is_not_read_whole(home: Home) -> None:
     wire = Wire([piece(b"x" * 400, more=True) for _ in range(100)])
     assert await wire.post(home, "/hooks/open") == 413
     assert wire.taken == 3
-    assert wire.header(b"connection") == b"close"
     assert msgspec.json.decode(wire.sent[1]["body"])["code"] == "too_large"
     assert await home.journaled() == []
 
@@ -277,3 +275,19 @@ async def test_an_unexpected_fault_tells_nothing_but_its_id(home: Home) -> None:
     assert problem["instance"] == f"urn:uuid:{entry['error_id']}"
     assert entry["error_id"] in problem["detail"]
     assert "RuntimeError" in entry["exception"]
+
+
+async def test_no_hook_speaks_for_callback_links(home: Home) -> None:
+    home.project.triggers = {"callback": home.project.triggers["open"]}
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "x",
+        "ce-source": "/callbacks",
+        "ce-type": "hub.callback",
+        "ce-hubrun": "onboarding/u1",
+        "ce-hubsubscription": "verified",
+    }
+    is_problem(await home.client.post("/hooks/callback", headers=headers), 404, "not_found")
+    sent = await home.client.post("/api/events?trigger=callback", headers=headers)
+    is_problem(sent, 404, "not_found")
+    assert await home.journaled() == []
