@@ -76,7 +76,7 @@ def confirm(claims: CallbackClaims, project: str) -> str:
     return _render(
         title=claims.label or f"Confirm: {_words(claims.subscription)}",
         paragraphs=[
-            f"The button below tells {project}: {_words(claims.subscription)}, for {_words(tree)}.",
+            f"The button below tells {project} “{_words(claims.subscription)}” ({_words(tree)}).",
             "Nothing happens until you press it.",
         ],
         button="Confirm",
