@@ -85,6 +85,7 @@ class SimulatedHome:
         while True:
             attempt += 1
             record = SimulatedCall(
+                number=len(self._world.calls),
                 run_id=call.run_id,
                 path=call.path,
                 action=call.action,

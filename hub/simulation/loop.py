@@ -11,6 +11,7 @@ import contextvars
 import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hub.errors import EndlessRun
@@ -50,6 +51,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if self._closed or self._running:
             raise RuntimeError("the virtual loop is closed, or running already")
         limit = None if until is None else _micros(until)
+        if asyncio._get_running_loop() is None:
+            self._run(limit)
+            return
+        # A thread has one running loop; who calls from within another gets a thread for it.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self._run, limit).result()
+
+    def _run(self, limit: int | None) -> None:
         self._running = True
         asyncio._set_running_loop(self)
         try:

@@ -22,8 +22,12 @@ __all__ = [
 
 
 class SimulatedCall(msgspec.Struct, kw_only=True):
-    """One attempt of one action. `result` and `code` are there once it has ended."""
+    """One attempt of one action, the `number`th of the simulation.
 
+    `result` and `code` are there once it has ended.
+    """
+
+    number: int
     run_id: str
     path: str
     action: str
@@ -61,6 +65,8 @@ class SimulatedRun(msgspec.Struct, frozen=True, kw_only=True):
 
     state: RunState
     calls: list[SimulatedCall]
+    parent: str | None = None
+    """The id of the run that it is a child of."""
 
     @property
     def id(self) -> str:
@@ -102,6 +108,20 @@ class SimulationResult(msgspec.Struct, frozen=True, kw_only=True):
     calls: list[SimulatedCall]
     logs: list[str]
     now: datetime
+
+    def calls_of(self, run: SimulatedRun) -> list[SimulatedCall]:
+        """The calls of a run and of its children, in order."""
+        family = [run]
+        ids = {run.id}
+        for other in self.runs:
+            if other.parent in ids:
+                family.append(other)
+                ids.add(other.id)
+        return sorted((call for one in family for call in one.calls), key=lambda c: c.number)
+
+    def first(self, run_id: str) -> SimulatedRun | None:
+        """The first run of that id."""
+        return next((run for run in self.runs if run.id == run_id), None)
 
     def run(self, run_id: str) -> SimulatedRun:
         """The latest run of that id. Raises `NotFound`."""

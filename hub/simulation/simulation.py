@@ -38,8 +38,7 @@ class Simulation:
     """A hub in virtual time: trees, the real router, and mocks instead of connectors.
 
     `send` and `cancel` plan what happens from outside; `run` lives it. A simulation is closed at
-    the end (`with`), which gives up the runs that still wait. It cannot be used inside a running
-    event loop.
+    the end (`with`), which gives up the runs that still wait.
     """
 
     def __init__(
