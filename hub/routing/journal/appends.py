@@ -21,10 +21,11 @@ __all__ = ["Append", "Appended", "Appends"]
 
 
 class Append(msgspec.Struct, frozen=True):
-    """One caller's events of one trigger."""
+    """One caller's events of one trigger. `dead` is why they go to the dead letters, if they do."""
 
     trigger: str
     events: list[Stored]
+    dead: str | None = None
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -68,13 +69,14 @@ class Appends(Kind[Append, Appended]):
                     "type": one.event.type,
                     "body": one.body,
                     "received_at": now,
-                    "status": "accepted",
+                    "status": "accepted" if item.dead is None else "dead",
+                    "error": item.dead,
                     "attempts": 0,
                     "duplicates": 0,
                 }
         owner = self._owner = self._handoff.claim(len(rows), size)
         for row in rows.values():
-            row["owner"] = owner
+            row["owner"] = owner if row["status"] == "accepted" else None
         result = await connection.execute(self._insert, list(rows.values()))
         new = {(bytes(row.id_digest), row.trigger): row.seq for row in result}
         for identity in rows.keys() - new.keys():
@@ -100,7 +102,7 @@ class Appends(Kind[Append, Appended]):
             # The first copy in a transaction is the new one, and all further ones are duplicates.
             seq = new.pop((one.digest, item.trigger), None)
             receipts.append(Receipt(id=one.event.id, duplicate=seq is None))
-            if seq is None:
+            if seq is None or item.dead is not None:
                 continue
             count += 1
             if owner is not None:

@@ -72,6 +72,7 @@ class Journal:
         self._definitions = Definitions(database, upserts)
         self._pruning = Pruning(retention)
         self._writer = Writer(database, limits)
+        self._closing = asyncio.Event()
         self._watcher = asyncio.create_task(self._watch(), name="journal watcher")
 
     @classmethod
@@ -101,8 +102,9 @@ class Journal:
 
     async def close(self) -> None:
         """Write what waits and let go of the database."""
-        self._watcher.cancel()
-        await asyncio.gather(self._watcher, return_exceptions=True)
+        # Not cancelled: a connection that is being made just then would never be closed.
+        self._closing.set()
+        await self._watcher
         self._backlog.close()
         try:
             await self._writer.close()
@@ -135,6 +137,13 @@ class Journal:
             self._appends, Append(trigger, stored), rows=len(stored), size=size
         )
         return appended.receipts
+
+    async def append_dead(self, trigger: str, event: Event, error: str) -> Receipt:
+        """Write an event to the dead letters at once; no dispatcher sees it. Raises `Busy`."""
+        stored = store(event)
+        append = Append(trigger, [stored], dead=error)
+        appended = await self._writer.submit(self._appends, append, size=len(stored.body))
+        return appended.receipts[0]
 
     # --- on to the dispatcher ---
 
@@ -363,8 +372,7 @@ class Journal:
 
     async def _watch(self) -> None:
         away = False
-        while True:
-            await asyncio.sleep(_POLL_SECONDS)
+        while not await _is_set_within(self._closing, _POLL_SECONDS):
             try:
                 await self._look()
             except HubError as error:
@@ -386,3 +394,11 @@ class Journal:
                 now = await self._database.now(connection)
                 if (await connection.execute(statements.IS_ANY_FREE, {"now": now})).scalar_one():
                     self._backlog.ring()
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
