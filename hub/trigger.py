@@ -1,7 +1,7 @@
 """What a trigger is: a place where events come in.
 
 A kind of trigger is found by the entry point group `hub.triggers`, in this package or any other.
-Two shapes exist: one that answers HTTP requests, and one that consumes by itself.
+Two shapes exist: `HttpTrigger` answers HTTP requests, `ConsumerTrigger` consumes by itself.
 """
 
 from __future__ import annotations
@@ -11,15 +11,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
 from hub.event import Event
 
 __all__ = [
+    "ConsumerIntake",
+    "ConsumerState",
+    "ConsumerStatus",
+    "ConsumerTrigger",
     "HttpTrigger",
     "Intake",
+    "PartitionStatus",
     "Receipt",
     "Received",
     "Request",
@@ -77,6 +82,19 @@ class Intake(Protocol):
         """
 
 
+class ConsumerIntake(Intake, Protocol):
+    """The way into the hub for those who fetch their events themselves.
+
+    They have no sender to refuse, so what they cannot read is kept all the same.
+    """
+
+    async def bury(self, trigger: str, event: Event, error: str) -> Receipt:
+        """Keep something that is no event among the dead letters, where nothing routes it.
+
+        It is durable when this returns. Raises `Busy`.
+        """
+
+
 class Trigger(ABC):
     """One configured place where events come in. `name` is what trees call it by."""
 
@@ -100,6 +118,60 @@ class HttpTrigger(Trigger):
 
         Raises `BadSignature`, `BadRequest` or another `Refused`; then nothing of it is kept.
         """
+
+
+ConsumerState = Literal["starting", "waiting", "consuming", "paused", "away", "stopped"]
+"""What a consumer does: `waiting` for something that is not there yet to read from, `paused` while
+the hub is full, `away` while the other side does not answer."""
+
+
+class PartitionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One ordered part of what a consumer reads, and how many messages it is behind.
+
+    `lag` is None while it is not known.
+    """
+
+    topic: str
+    partition: int
+    position: int
+    lag: int | None = None
+
+
+class ConsumerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a consumer does. The numbers count since the process began.
+
+    `accepted` are messages that became new events, `duplicates` those that were there already,
+    `dead` those that could not be read.
+    """
+
+    trigger: str
+    state: ConsumerState
+    detail: str | None = None
+    partitions: Sequence[PartitionStatus] = ()
+    accepted: int = 0
+    duplicates: int = 0
+    dead: int = 0
+
+    @property
+    def lag(self) -> int:
+        """How many messages it is behind, as far as that is known."""
+        return sum(partition.lag or 0 for partition in self.partitions)
+
+
+class ConsumerTrigger(Trigger):
+    """A trigger that consumes by itself, in whichever process runs it."""
+
+    @abstractmethod
+    async def run(self, intake: ConsumerIntake) -> None:
+        """Consume until cancelled, whatever the other side does meanwhile.
+
+        A message counts as consumed once the intake has it. When cancelled, it gives back what it
+        holds, so that another process can go on where it stopped.
+        """
+
+    @abstractmethod
+    def status(self) -> ConsumerStatus:
+        """How it does just now."""
 
 
 @cache

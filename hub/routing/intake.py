@@ -13,7 +13,7 @@ __all__ = ["JournalIntake"]
 
 
 class JournalIntake:
-    """An `Intake` over the journal.
+    """An `Intake` and `ConsumerIntake` over the journal.
 
     It refuses with `Busy` while `max_backlog` events or more wait to be delivered, so that
     senders slow down instead of the journal growing without bound.
@@ -38,3 +38,10 @@ class JournalIntake:
                 retry_after=self._retry_after,
             )
         return await self._journal.append(trigger, events)
+
+    async def bury(self, trigger: str, event: Event, error: str) -> Receipt:
+        """Keep something that is no event among the dead letters, where nothing routes it.
+
+        It is durable when this returns. Raises `Busy`.
+        """
+        return await self._journal.append_dead(trigger, event, error)

@@ -50,6 +50,7 @@ def load_project(
 ) -> Project:
     """Read a project.
 
+    `overrides` are settings by connector or kind of trigger that are laid over the project's own.
     What is wrong stands in the result's `diagnostics`, and the rest of the project works. Where
     `before` is given, a part that has become wrong stays as it was there. Raises `NotFound` when
     there is no `hub.yaml`.
@@ -168,7 +169,7 @@ class _Reader:
             return None
         path = ".".join((*place, kind))
         try:
-            resolved = resolve(settings or {}, self.env, self.path, path)
+            resolved = resolve(self._overridden(kind, settings), self.env, self.path, path)
         except InvalidDefinition as error:
             for problem in error.diagnostics:
                 self._place(problem)
@@ -195,6 +196,13 @@ class _Reader:
                     )
                 )
             return None
+
+    def _overridden(self, kind: str, settings: Any) -> Any:
+        """The settings with those that this process has laid over the project's; None removes."""
+        laid_over = (self.overrides or {}).get(kind, {})
+        if not laid_over or not isinstance(settings, dict):
+            return settings or {}
+        return {k: v for k, v in {**settings, **laid_over}.items() if v is not None}
 
     # -- trees ----------------------------------------------------------------------------
 
