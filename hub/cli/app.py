@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import events, project, runs, trees
+from hub.cli import events, project, runs, simulate, test, trees
 
 __all__ = ["app"]
 
@@ -43,6 +43,8 @@ def hub(
 app.command("dev")(project.dev)
 app.command("init")(project.init)
 app.command("validate")(project.validate)
+app.command("test")(test.run_tests)
+app.command("simulate")(simulate.simulate)
 app.command("doctor")(project.doctor)
 app.add_typer(events.app, name="events")
 app.add_typer(runs.app, name="runs")
