@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Screen", "suggestions"]
 
-_TYPE = re.compile(r"""event\.type\s*==\s*(["'])([^"'\\]+)\1""")
+_TYPE = re.compile(r"""event\.type\s*==\s*(?:"([^"\\]+)"|'([^'\\]+)')""")
 _KEY = re.compile(r"event\.data((?:\.[A-Za-z_]\w*)+)")
+_HUB_COMMAND = re.compile(r"(\S*/)?hub ")
 _SUGGESTED = 3
 
 
@@ -88,7 +89,7 @@ class Screen:
             self._line()
             self._line("  Try, in another terminal")
             for title, command in tries:
-                if command.startswith("hub "):
+                if _HUB_COMMAND.match(command):
                     command = command_prefix + command
                 self._line(f"    [dim]# {escape(title)}[/]")
                 self._line(f"    {escape(command)}")
@@ -107,16 +108,19 @@ class Screen:
 def suggestions(project: Project, url: str) -> list[tuple[str, str]]:
     """Commands to try first, with a title each: those of `hub.yaml`, or made from the trees.
 
-    `{url}` in a command of `hub.yaml` is the hub's address.
+    In a command of `hub.yaml`, `${HUB_URL}` and `${HUB_PORT}` are this hub's.
     """
     given = project.dev.get("try")
     if isinstance(given, list):
-        found = [
-            (str(one.get("title", "")), str(one["command"]).replace("{url}", url))
+        port = url.rpartition(":")[2]
+        return [
+            (
+                str(one.get("title", "")),
+                str(one["command"]).replace("${HUB_URL}", url).replace("${HUB_PORT}", port),
+            )
             for one in given
             if isinstance(one, dict) and one.get("command")
         ]
-        return found[:_SUGGESTED]
     starts = [(tree.name, command) for tree in project.trees.values() if (command := _start(tree))]
     if not starts:
         return []
@@ -132,7 +136,8 @@ def _start(tree: Tree) -> str | None:
     found = _TYPE.search(subscription.where.text) if subscription.where else None
     if found is None:
         return None
-    command = f"hub events send {shlex.quote(found[2])} --trigger {subscription.trigger}"
+    kind = shlex.quote(found[1] or found[2])
+    command = f"hub events send {kind} --trigger {subscription.trigger}"
     key = _KEY.fullmatch(subscription.key.text.strip()) if subscription.key else None
     if key is not None:
         command += f" --data {shlex.quote(_nested(key[1].split('.')[1:]))}"
