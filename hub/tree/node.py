@@ -11,7 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final, Literal, NewType, Protocol, TypeVar, dataclass_transform
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NewType,
+    Protocol,
+    TypeVar,
+    dataclass_transform,
+)
 
 from hub.event import Event
 from hub.expressions import Expression, Template
@@ -68,11 +78,11 @@ class Retry:
     `backoff * factor ** (n - 1)`, at most `max`. A failure whose code is in `unless` is final.
     """
 
-    attempts: int = 3
-    backoff: timedelta = timedelta(seconds=1)
-    factor: float = 2.0
-    max: timedelta = timedelta(minutes=5)
-    unless: tuple[str, ...] = ()
+    attempts: Annotated[int, Doc("all tries together; 0 is without end")] = 3
+    backoff: Annotated[timedelta, Doc("the pause before the second try")] = timedelta(seconds=1)
+    factor: Annotated[float, Doc("each pause is that many times the one before")] = 2.0
+    max: Annotated[timedelta, Doc("the longest pause")] = timedelta(minutes=5)
+    unless: Annotated[tuple[str, ...], Doc("codes of failures that are final")] = ()
 
     def pause(self, attempt: int) -> timedelta:
         """The pause after the given attempt, counted from 1."""
@@ -88,15 +98,28 @@ class Node(ABC):
     primary: ClassVar[str | None] = None
     """The field that the verb's own value fills; None where the verb takes only named fields."""
     aliases: ClassVar[tuple[str, ...]] = ()
+    binds: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The names that nodes below a field see beside the others: {"do": ("item", "index")}."""
 
     path: str = ""
     place: tuple[str | int, ...] = ()
-    id: str | None = None
-    name: str | None = None
-    if_: Expression | None = None
-    timeout: Span | None = None
-    retry: Retry | None = None
-    abort_on: Subscribed | None = None
+    id: Annotated[
+        str | None, Doc("its name in expressions: `steps.<id>` is its result, once it succeeded")
+    ] = None
+    name: Annotated[str | None, Doc("what people call it, in pages and logs")] = None
+    if_: Annotated[
+        Expression | None, Doc("a bare expression; where it is false the node is skipped")
+    ] = None
+    timeout: Annotated[
+        Span | None,
+        Doc("how long it may take, all tries together: `24h`, `7 days`; then it fails (`timeout`)"),
+    ] = None
+    retry: Annotated[
+        Retry | None, Doc("how often it is tried again when it fails: `5`, or more exactly")
+    ] = None
+    abort_on: Annotated[
+        Subscribed | None, Doc("an event that stops it when it comes; it fails (`aborted`)")
+    ] = None
 
     @abstractmethod
     async def run(self, run: Run) -> Any:
