@@ -19,6 +19,7 @@ HubError
 │   ├── NotFound             there is nothing of that name
 │   ├── Conflict             the thing has changed meanwhile, or is in the wrong state for that
 │   ├── Gone                 a link that has expired or was used
+│   ├── RateLimited          more requests than this trigger takes in a time
 │   └── Busy                 the hub is full, or a part of it is away; come again later
 ├── MissingSecret            a setting names an environment variable that is not set
 ├── InvalidSetting           a HUB_* setting has a value that cannot be used
@@ -56,6 +57,7 @@ __all__ = [
     "NodeFailed",
     "NotFound",
     "PortTaken",
+    "RateLimited",
     "Refused",
     "TooLarge",
     "TooSlow",
@@ -149,15 +151,19 @@ class NodeFailed(HubError):
     """A node of a run failed.
 
     `failure` is the stable code (`timeout`, `check_failed`, a connector's code, ...) that
-    `retry.unless` and `catch` compare with; `path` is the node's place in the tree.
+    `retry.unless` and `catch` compare with; `path` is the node's place in the tree. `harmless`
+    says that it is known to have failed before anything was done.
     """
 
     code = "node_failed"
 
-    def __init__(self, failure: str, message: str, path: str = "") -> None:
+    def __init__(
+        self, failure: str, message: str, path: str = "", *, harmless: bool = False
+    ) -> None:
         super().__init__(message)
         self.failure = failure
         self.path = path
+        self.harmless = harmless
 
 
 class EndlessRun(HubError):
@@ -257,6 +263,17 @@ class Gone(Refused):
 
     code = "gone"
     status = 410
+
+
+class RateLimited(Refused):
+    """More requests came than are taken in a time; try again later."""
+
+    code = "rate_limited"
+    status = 429
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Busy(Refused):

@@ -15,7 +15,9 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
+from hub.errors import Diagnostic
 from hub.event import Event
+from hub.fitting import fit
 
 __all__ = [
     "ConsumerIntake",
@@ -35,7 +37,11 @@ __all__ = [
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One HTTP request as it came: header names in lower case, the body's bytes untouched."""
+    """One HTTP request as it came: header names in lower case, the body's bytes untouched.
+
+    `query_string` is the query as it was sent, without "?". `base_url` is what the hub's own public
+    addresses begin with, without a slash at its end.
+    """
 
     method: str
     path: str
@@ -44,6 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     received_at: datetime
     client: str | None = None
+    query_string: str = ""
+    base_url: str = ""
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +112,11 @@ class Trigger(ABC):
     def __init__(self, name: str, settings: Any) -> None:
         self.name = name
         self.settings = settings
+
+    @classmethod
+    def read_settings(cls, value: Any, path: str) -> tuple[Any, list[Diagnostic]]:
+        """The settings as this kind knows them, or None and everything that does not fit."""
+        return fit(value, cls.settings_type, path)
 
 
 class HttpTrigger(Trigger):

@@ -47,6 +47,8 @@ def hooks(services: Services) -> ASGIRouteHandler:
                 path=f"/hooks/{name}",
                 headers=headers,
                 query=read_query(scope),
+                query_string=scope["query_string"].decode("latin-1"),
+                base_url=services.base_url.rstrip("/"),
                 body=body,
                 received_at=datetime.now(UTC),
                 client=client[0] if client else None,

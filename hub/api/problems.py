@@ -14,11 +14,13 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from hub.errors import (
+    BadSignature,
     Busy,
     Diagnostic,
     ExpressionError,
     HubError,
     InvalidDefinition,
+    RateLimited,
     Refused,
     TooSlow,
     Unreachable,
@@ -97,8 +99,10 @@ def _of_hub_error(error: HubError) -> tuple[Problem, dict[str, str]]:
     headers: dict[str, str] = {}
     errors: list[Diagnostic] | msgspec.UnsetType = msgspec.UNSET
     detail = error.message
-    if isinstance(error, Busy):
+    if isinstance(error, (Busy, RateLimited)):
         headers["retry-after"] = str(error.retry_after)
+    elif isinstance(error, BadSignature) and "challenge" in error.details:
+        headers["www-authenticate"] = error.details["challenge"]
     elif isinstance(error, Unreachable):
         headers["retry-after"] = str(_UNREACHABLE_RETRY)
     elif isinstance(error, TooSlow):

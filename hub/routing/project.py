@@ -10,7 +10,6 @@ from typing import Any
 from hub.connections import Connections
 from hub.connector import installed_actions
 from hub.errors import Diagnostic, HubError, InvalidDefinition, NotFound
-from hub.fitting import fit
 from hub.secrets import resolve
 from hub.tree import Tree, load_tree
 from hub.tree.yaml import Document, read_yaml
@@ -177,7 +176,7 @@ class _Reader:
         except HubError as error:
             self._problem(error.message, (*place, kind))
             return None
-        fitted, problems = fit(resolved, kinds[kind].settings_type, path)
+        fitted, problems = kinds[kind].read_settings(resolved, path)
         for problem in problems:
             self._place(problem)
         if fitted is None:

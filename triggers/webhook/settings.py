@@ -1,4 +1,4 @@
-"""What `hub.yaml` says of a webhook."""
+"""What `hub.yaml` says of a webhook, whoever signs for it."""
 
 from __future__ import annotations
 
@@ -6,36 +6,43 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Settings", "parse_size"]
+__all__ = ["Respond", "Settings", "TimedSettings", "parse_size"]
 
 _UNITS = {"": 1, "b": 1, "kib": 1024, "kb": 1000, "mib": 1024**2, "mb": 1000**2}
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One webhook.
+class Respond(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the caller is answered, once its event is durable, instead of the hub's own 202.
 
-    `secret` may be a list while it is rotated: a request that any of them has signed is genuine.
-    `header` carries the signature: `prefix`, then the HMAC in `encoding` (hex or base64).
-    `signed` says what is signed: `{body}`, `{timestamp}` (the value of `timestamp_header`) and
-    `{id}` (of the header `webhook-id`). A timestamp further than `tolerance` from the hub's clock
-    is refused. `max_body` is a number of bytes or a text such as "1 MiB". `content_types` lists
-    what is taken (`application/json`, `text/*`); empty, all is.
+    The body is `json` or `text`. They and `headers` may hold `${{ }}` over `event` and over the
+    request's `body`, `headers` and `query`. Of several events in one request, `event` is the first.
+    """
+
+    status: int = 200
+    headers: dict[str, str] = {}
+    json: Any = msgspec.UNSET
+    text: str | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every webhook has; a provider may add fields of its own.
+
+    `secret` may be a list while it is rotated: a request that any of them proves is genuine.
+    `max_body` is a number of bytes or a text such as "1 MiB". `content_types` lists what is taken
+    (`application/json`, `text/*`); empty, all is. `rate_limit` is a number of requests and a time:
+    "100/s", "600/10m". `respond` is what the caller is answered.
 
     `id`, `type`, `subject`, `time` and `data` say what of the request becomes the event, as
-    `${{ }}` expressions over `body`, `headers` (lower-case names) and `query`.
+    `${{ }}` expressions over `body`, `headers` (lower-case names) and `query`; what is not said is
+    as the provider has it.
     """
 
     provider: str = "hmac"
     secret: str | list[str] | None = None
-    header: str = "x-signature"
-    algorithm: str = "sha256"
-    encoding: str = "hex"
-    prefix: str = ""
-    signed: str = "{body}"
-    timestamp_header: str | None = None
-    tolerance: str = "5m"
     max_body: int | str = "1 MiB"
     content_types: list[str] = []
+    rate_limit: str | None = None
+    respond: Respond | None = None
     id: Any = None
     type: Any = None
     subject: Any = None
@@ -50,6 +57,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __repr__(self) -> str:
         return f"<webhook settings, provider {self.provider!r}>"
+
+
+class TimedSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A webhook whose sender signs the time.
+
+    A timestamp further than `tolerance` from the hub's clock, either way, is refused.
+    """
+
+    tolerance: str = "5m"
 
 
 def parse_size(size: int | str) -> int | None:

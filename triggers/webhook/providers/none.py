@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hub.errors import Diagnostic
 from hub.trigger import Request
+from triggers.webhook.providers import checks
 from triggers.webhook.providers.provider import Provider
 from triggers.webhook.settings import Settings
 
@@ -16,16 +17,16 @@ class Unverified(Provider):
     """Accepts anything from anybody."""
 
     name = "none"
+    proves = "caller"
+    cloudevents = True
 
     @classmethod
     def check(cls, settings: Settings) -> Iterator[Diagnostic]:
-        if settings.secret is not None:
-            yield Diagnostic(
-                message="a secret is set, but with provider 'none' nothing is verified",
-                path="secret",
-                code="unused_secret",
-                suggestion="use provider: hmac, or take the secret away",
-            )
+        yield from checks.no_secret(
+            settings,
+            "a secret is set, but with provider 'none' nothing is verified",
+            "use provider: hmac, or take the secret away",
+        )
 
-    def verify(self, request: Request) -> None:
+    async def verify(self, request: Request) -> None:
         """Nothing to prove."""
