@@ -100,6 +100,11 @@ class HubProcess:
         self.process.send_signal(number)
         return self.process.wait(30)
 
+    def interrupt(self) -> int | None:
+        """Send one more Ctrl-C; the exit code when that was its end."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.poll()
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()

@@ -72,6 +72,16 @@ def test_a_signal_ends_it_in_order_without_an_error_and_without_orphans(
         assert "Traceback" not in hub.screen()
 
 
+def test_a_second_signal_ends_it_at_once_and_still_without_orphans(project: Path) -> None:
+    with HubProcess(project) as hub:
+        hub.process.send_signal(signal.SIGINT)
+        hub.until_screen("Ctrl-C again stops at once")
+        # A wrapper that passes on the same Ctrl-C counts as one; whoever insists is heard.
+        hub.until(lambda: hub.interrupt() is not None, "its end")
+        assert hub.process.returncode == 130
+        hub.until(lambda: not hub.children(), "the children to be gone")
+
+
 def test_a_signal_while_it_starts_ends_it_as_well(project: Path) -> None:
     with HubProcess(project, wait=False) as hub:
         hub.until_screen("starting Temporal")

@@ -28,7 +28,7 @@ def test_variables_replace_defaults_and_empty_ones_do_not_count() -> None:
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "80a", "http", "８０", "1e3"])
 def test_a_port_that_is_none_is_named_with_its_variable(text: str) -> None:
-    with pytest.raises(InvalidSetting, match="HUB_TEMPORAL_PORT is .*1 to 65535"):
+    with pytest.raises(InvalidSetting, match=r"HUB_TEMPORAL_PORT is .*1 to 65535"):
         Settings.read({"HUB_TEMPORAL_PORT": text})
 
 
