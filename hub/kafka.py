@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from aiokafka.errors import (
     AuthenticationFailedError,
-    AuthorizationError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     KafkaConnectionError,
@@ -20,7 +19,7 @@ from aiokafka.errors import (
     NodeNotReadyError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
-    UnsupportedSaslMechanism,
+    UnsupportedSaslMechanismError,
 )
 from msgspec import Meta
 
@@ -38,12 +37,11 @@ __all__ = [
 
 REFUSED_ACCESS: tuple[type[KafkaError], ...] = (
     AuthenticationFailedError,
-    AuthorizationError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
-    UnsupportedSaslMechanism,
+    UnsupportedSaslMechanismError,
 )
 """What brokers answer to those whom they do not let in."""
 
