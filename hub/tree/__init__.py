@@ -1,5 +1,6 @@
 """The tree language: nodes, documents, and what is wrong with them."""
 
+from hub.tree.check import check_trees
 from hub.tree.node import NODES, SKIPPED, Node, Retry, Run, Span, Subscribed
 from hub.tree.read import load_tree, read_tree, tree_from_document
 from hub.tree.tree import StartPolicy, Subscription, Tree
@@ -15,6 +16,7 @@ __all__ = [
     "Subscribed",
     "Subscription",
     "Tree",
+    "check_trees",
     "load_tree",
     "read_tree",
     "tree_from_document",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 
 from hub.connector import Action
 from hub.errors import ExpressionError
@@ -14,7 +15,7 @@ from hub.tree.report import Report
 from hub.tree.spec import common_fields
 from hub.tree.words import Place, did_you_mean, listed
 
-__all__ = ["check_arguments"]
+__all__ = ["check_arguments", "check_literals"]
 
 
 def check_arguments(
@@ -70,3 +71,37 @@ def _is_static(value: Any) -> bool:
         return compile_template(value).is_static
     except ExpressionError:
         return False
+
+
+def check_literals(place: Place, arguments: Any, action: Action, report: Report) -> None:
+    """Note `${{ }}` in arguments whose text must not be put together from values.
+
+    A connector marks such a field with `Meta(extra={"literal": "what to write instead"})`.
+    """
+    if not isinstance(arguments, dict):
+        return
+    for spec in msgspec.structs.fields(action.input):
+        instead = _literal(spec.type)
+        value = arguments.get(spec.encode_name)
+        if instead is not None and isinstance(value, str) and not _is_static(value):
+            report.problem(
+                (*place, spec.encode_name),
+                f"`{spec.encode_name}` of `{action.name}` takes no `${{{{ }}}}`: a value that is "
+                "put into this text could change what it does",
+                suggestion=instead,
+                code="template_in_literal",
+            )
+
+
+def _literal(kind: Any) -> str | None:
+    described = msgspec.inspect.type_info(kind)
+    rest: list[msgspec.inspect.Type] = [described]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, msgspec.inspect.Metadata):
+            if one.extra and "literal" in one.extra:
+                return str(one.extra["literal"])
+            rest.append(one.type)
+        elif isinstance(one, msgspec.inspect.UnionType):
+            rest.extend(one.types)
+    return None

@@ -29,7 +29,7 @@ def read_events(
             ("events",),
             "a tree names the events that it is about"
             if not value
-            else f"`events` is {kind_of(value)}, and is a mapping of names to events",
+            else f"`events` is {kind_of(value)}, and must be a mapping of names to events",
             suggestion=_EXAMPLE,
         )
         return {}
@@ -88,7 +88,7 @@ def _subscription(
     if not isinstance(trigger, str) or not trigger:
         report.problem(
             (*place, kind),
-            f"this is {kind_of(trigger)}, and is the name of a trigger of hub.yaml",
+            f"this is {kind_of(trigger)}, and must be the name of a trigger of hub.yaml",
             suggestion=f"write `{kind}: app` where hub.yaml has a trigger `app`",
         )
         return None

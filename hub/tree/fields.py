@@ -79,7 +79,7 @@ class FieldReader(ABC):
             return self.nodes(place, value)
         if not isinstance(value, list):
             hint = f"write [{value}]" if isinstance(value, (str, int)) else "begin each with `- `"
-            self.report.problem(place, f"this is {kind_of(value)}, and is a list", suggestion=hint)
+            self.report.problem(place, f"this is {kind_of(value)}, and must be a list", suggestion=hint)
             return None
         return origin(self.field((*place, index), kind, item) for index, item in enumerate(value))
 
@@ -87,7 +87,7 @@ class FieldReader(ABC):
         if not isinstance(value, dict):
             self.report.problem(
                 place,
-                f"this is {kind_of(value)}, and is a mapping",
+                f"this is {kind_of(value)}, and must be a mapping",
                 suggestion="write each entry as `name: value` on a line of its own",
             )
             return None
@@ -101,7 +101,7 @@ class FieldReader(ABC):
         if not isinstance(value, dict):
             self.report.problem(
                 place,
-                f"this is {kind_of(value)}, and is a mapping",
+                f"this is {kind_of(value)}, and must be a mapping",
                 suggestion=f"its fields: {listed(known)}",
             )
             return None
@@ -129,7 +129,7 @@ class FieldReader(ABC):
             elif isinstance(value, str) and kind in (int, float, bool):
                 hint = "write it without quotes"
             self.report.problem(
-                place, f"this is {kind_of(value)}, and is {type_in_words(kind)}", suggestion=hint
+                place, f"this is {kind_of(value)}, and must be {type_in_words(kind)}", suggestion=hint
             )
             return None
 
@@ -141,7 +141,7 @@ class FieldReader(ABC):
             hint = f'write "{value}"'
         else:
             hint = "write it on one line, in quotes"
-        self.report.problem(place, f"this is {kind_of(value)}, and is a text", suggestion=hint)
+        self.report.problem(place, f"this is {kind_of(value)}, and must be a text", suggestion=hint)
         return None
 
     def _choice(self, place: Place, choices: tuple[Any, ...], value: Any) -> Any:
@@ -151,7 +151,7 @@ class FieldReader(ABC):
             place,
             f"{value!r} is not one of {listed(choices)}"
             if isinstance(value, (str, int, float))
-            else f"this is {kind_of(value)}, and is one of {listed(choices)}",
+            else f"this is {kind_of(value)}, and must be one of {listed(choices)}",
             suggestion=did_you_mean(str(value), [str(c) for c in choices])
             or f"write one of {listed(choices)}",
         )
@@ -198,7 +198,7 @@ class FieldReader(ABC):
         if not isinstance(value, dict):
             self.report.problem(
                 place,
-                f"this is {kind_of(value)}, and is a mapping of names to values",
+                f"this is {kind_of(value)}, and must be a mapping of names to values",
                 suggestion="write each as `name: value` on a line of its own",
             )
             return {}
@@ -245,7 +245,7 @@ class FieldReader(ABC):
         if not isinstance(value, dict):
             self.report.problem(
                 place,
-                f"`retry` is {kind_of(value)}, and is a mapping",
+                f"`retry` is {kind_of(value)}, and must be a mapping",
                 suggestion="write `retry: {attempts: 5}`",
             )
             return None
@@ -258,7 +258,7 @@ class FieldReader(ABC):
             if getattr(retry, key) < least:
                 self.report.problem(
                     (*place, key),
-                    f"`{key}` is {getattr(retry, key)}, and is at least {least}",
+                    f"`{key}` is {getattr(retry, key)}, and must be at least {least}",
                     suggestion="0 attempts are without end" if key == "attempts" else None,
                 )
         # No pause stays none, however often it is multiplied.
@@ -269,7 +269,7 @@ class FieldReader(ABC):
         if not isinstance(value, str):
             self.report.problem(
                 place,
-                f"this is {kind_of(value)}, and is the name of an event",
+                f"this is {kind_of(value)}, and must be the name of an event",
                 suggestion=f"its events: {listed(self.subscriptions)}",
             )
             return None

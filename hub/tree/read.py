@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 from hub.connector import Action
 from hub.errors import InvalidDefinition
+from hub.tree.check import check_tree
 from hub.tree.events import read_events, read_start
 from hub.tree.reader import NodeReader
 from hub.tree.report import Report
@@ -73,24 +75,29 @@ def read_tree(
 ) -> Tree:
     """Read a tree from its plain document. Raises `InvalidDefinition`."""
     report = Report(document, file)
-    tree = _read(value, report, actions, kinds)
+    reader = NodeReader(report, actions)
+    tree = _read(value, reader, kinds)
+    # What is said of a tree's meaning is of use only once all of its parts can be read.
+    if tree is not None and not report.has_errors:
+        check_tree(tree, report, reader.places, actions)
     if tree is None or report.has_errors:
         raise InvalidDefinition(report.diagnostics)
-    return tree
+    return replace(tree, warnings=tuple(report.diagnostics), written=document)
 
 
 @lru_cache(maxsize=1024)
 def tree_from_document(encoded: bytes) -> Tree:
     """The tree that a run carries with it; read once per definition and process."""
-    return read_tree(msgspec.json.decode(encoded))
+    # It was checked when it was loaded. A check that is newer than the run must not end the run.
+    report = Report()
+    tree = _read(msgspec.json.decode(encoded), NodeReader(report, None), None)
+    if tree is None or report.has_errors:
+        raise InvalidDefinition(report.diagnostics)
+    return tree
 
 
-def _read(
-    value: Any,
-    report: Report,
-    actions: Mapping[str, Action] | None,
-    kinds: Iterable[str] | None,
-) -> Tree | None:
+def _read(value: Any, reader: NodeReader, kinds: Iterable[str] | None) -> Tree | None:
+    report = reader.report
     if not isinstance(value, dict):
         report.problem(
             (),
@@ -98,7 +105,6 @@ def _read(
             suggestion="begin with `tree: <name>`",
         )
         return None
-    reader = NodeReader(report, actions)
     for key in value:
         if key not in TREE_FIELDS:
             report.problem(

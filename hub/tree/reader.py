@@ -20,12 +20,13 @@ __all__ = ["NodeReader"]
 
 
 class NodeReader(FieldReader):
-    """Reads the nodes of one tree. `ids` tells each id's path."""
+    """Reads the nodes of one tree. `ids` tells each id's path, `places` where each field stands."""
 
     def __init__(self, report: Report, actions: Mapping[str, Action] | None) -> None:
         super().__init__(report, {})
         self.actions = actions
         self.ids: dict[str, str] = {}
+        self.places: dict[tuple[Place, str], Place] = {}
 
     def body(self, place: Place, value: Any) -> Node | None:
         if not isinstance(value, list):
@@ -39,7 +40,7 @@ class NodeReader(FieldReader):
         if not isinstance(value, list):
             self.report.problem(
                 place,
-                f"this is {kind_of(value)}, and is a list of nodes",
+                f"this is {kind_of(value)}, and must be a list of nodes",
                 suggestion="begin each node with `- `, on a line of its own",
             )
             return None
@@ -108,6 +109,7 @@ class NodeReader(FieldReader):
                     self._missing(where, verb, kind, spec, key in given)
                     whole = False
                 continue
+            self.places[(place, spec.attribute)] = where
             fields[spec.attribute] = self.field(where, spec.type, item)
             whole = whole and fields[spec.attribute] is not None
         if not whole:
@@ -187,6 +189,7 @@ class NodeReader(FieldReader):
                 self._identify(place, item)
                 common["id"] = str(item)
             else:
+                self.places[(place, spec.attribute)] = (*place, key)
                 common[spec.attribute] = self.field((*place, key), spec.type, item)
         return common
 
@@ -263,6 +266,7 @@ class NodeReader(FieldReader):
             return None
         if self.actions is not None and not astray:
             check_arguments((*place, verb), arguments, self.actions[verb], self.report)
+        self.places[(place, "arguments")] = (*place, verb)
         template = self.template((*place, verb), arguments)
         if template is None:
             return None

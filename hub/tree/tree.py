@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from hub.errors import Diagnostic
 from hub.expressions import Expression, Template
 from hub.tree.node import Node
+from hub.tree.yaml import Document
 
 __all__ = ["StartPolicy", "Subscription", "Tree", "content_hash", "encode_document"]
 
@@ -55,6 +57,10 @@ class Tree:
     do: Node
     title: str | None = None
     description: str | None = None
+    warnings: Sequence[Diagnostic] = field(default=(), compare=False, repr=False)
+    """What is allowed in the definition and hardly meant."""
+    written: Document | None = field(default=None, compare=False, repr=False)
+    """The text that it was read from, where it was read from one."""
 
     @cached_property
     def waits(self) -> frozenset[str]:
