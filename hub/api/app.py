@@ -19,6 +19,7 @@ from hub.api.ingress import hooks
 from hub.api.openapi import describe
 from hub.api.problems import respond_with_problem
 from hub.api.project import project
+from hub.api.replays import replays
 from hub.api.runs import runs
 from hub.api.services import Services
 from hub.errors import HubError
@@ -41,6 +42,7 @@ def create_app(
     ]
     managed: list[ControllerRouterHandler] = [
         *events(services),
+        *replays(services),
         *runs(services),
         *project(services),
     ]

@@ -6,15 +6,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, QueryParameter
 
 from hub.api.body import read_body, read_headers, tail_of
 from hub.api.ingress import accepted
 from hub.api.services import Services
+from hub.api.waiting import Outcomes, outcomes, wanted_wait
 from hub.cloudevents import BATCHED, STRUCTURED, is_cloudevent, read_cloudevents
 from hub.errors import BadRequest, NotFound, UnsupportedType
+from hub.routing.explain import Explanation, explain, told
 from hub.routing.journal import DeliveryRecord, Entry
 
 __all__ = ["Accepted", "EventList", "EventView", "events"]
@@ -61,10 +64,16 @@ def events(services: Services) -> list[HTTPRouteHandler]:
         status_code=202,
         summary="Send CloudEvents: binary, structured or batched",
         tags=["events"],
+        responses={
+            202: ResponseSpec(Accepted, description="Durable", generate_examples=False),
+            200: ResponseSpec(
+                Outcomes, description="With `Prefer: wait=N`: delivered", generate_examples=False
+            ),
+        },
     )
     async def send_events(
         request: Request[Any, Any, Any], trigger: FromQuery[str] = _TRIGGER
-    ) -> Accepted:
+    ) -> Response[Any]:
         if trigger in _RESERVED or (
             trigger != _TRIGGER and trigger not in services.project().triggers
         ):
@@ -79,7 +88,15 @@ def events(services: Services) -> list[HTTPRouteHandler]:
         )
         sent = read_cloudevents(headers, body)
         receipts = await services.intake.accept(trigger, sent) if sent else ()
-        return msgspec.convert(accepted(receipts), Accepted)
+        seconds = wanted_wait(headers)
+        if seconds is None:
+            return Response(msgspec.convert(accepted(receipts), Accepted), status_code=202)
+        told_of = await outcomes(services, trigger, receipts, seconds)
+        return Response(
+            Outcomes(events=told_of),
+            status_code=202 if any(one.status == "accepted" for one in told_of) else 200,
+            headers={"preference-applied": "wait"},
+        )
 
     @get("/api/events", summary="The journal, newest first", tags=["events"])
     async def list_events(
@@ -104,12 +121,20 @@ def events(services: Services) -> list[HTTPRouteHandler]:
         )
         return EventList(items=[_view(entry) for entry in page.items], next=page.next)
 
-    @get("/api/events/{event_id:path}", summary="One event with its deliveries", tags=["events"])
+    @get(
+        "/api/events/{event_id:path}",
+        summary="One event with its deliveries, or with /explain what each subscription made of it",
+        tags=["events"],
+    )
     async def show_event(
         request: Request[Any, Any, Any], trigger: FromQuery[str | None] = None
-    ) -> EventView:
-        event_id = "/".join(tail_of(request.scope, _PREFIX))
-        return _view(await services.journal.get(event_id, trigger))
+    ) -> EventView | Explanation:
+        *rest, last = tail_of(request.scope, _PREFIX)
+        if rest and last == "explain":
+            entry = await services.journal.get("/".join(rest), trigger)
+            return await explain(entry, services.router(), services.runs)
+        entry = await services.journal.get("/".join([*rest, last]), trigger)
+        return _view(await told(entry, services.journal, services.runs))
 
     return [send_events, list_events, show_event]
 

@@ -16,6 +16,7 @@ from litestar.types import Receive, Scope, Send
 
 from hub.api.body import read_body, read_headers, read_query
 from hub.api.services import Services
+from hub.api.waiting import outcomes, wanted_wait
 from hub.errors import NotFound
 from hub.trigger import HttpTrigger, Receipt, Request, Response
 
@@ -23,6 +24,8 @@ __all__ = ["accepted", "hooks"]
 
 _encode = msgspec.json.encode
 _JSON = (b"content-type", b"application/json")
+_NONE: list[tuple[bytes, bytes]] = []
+_APPLIED = [(b"preference-applied", b"wait")]
 
 
 def hooks(services: Services) -> ASGIRouteHandler:
@@ -57,16 +60,20 @@ def hooks(services: Services) -> ASGIRouteHandler:
         receipts: Sequence[Receipt] = ()
         if received.events:
             receipts = await services.intake.accept(name, received.events)
-        # `Prefer: wait=N` belongs here: the receipts are durable, the deliveries still to come.
         if received.response is not None:
             await _send(send, received.response)
             return
+        status, applied = 202, _NONE
         content = _encode(accepted(receipts))
+        if "prefer" in headers and (seconds := wanted_wait(headers)) is not None:
+            events = await outcomes(services, name, receipts, seconds)
+            content, applied = _encode({"events": events}), _APPLIED
+            status = 202 if any(event.status == "accepted" for event in events) else 200
         await send(
             {
                 "type": "http.response.start",
-                "status": 202,
-                "headers": [_JSON, (b"content-length", b"%d" % len(content))],
+                "status": status,
+                "headers": [_JSON, (b"content-length", b"%d" % len(content)), *applied],
             }
         )
         await send({"type": "http.response.body", "body": content, "more_body": False})

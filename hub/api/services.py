@@ -11,6 +11,7 @@ from hub.trigger import Intake, Trigger
 if TYPE_CHECKING:
     from hub.links import Links
     from hub.routing.journal import Journal
+    from hub.routing.router import Router
     from hub.run.runs import Runs
 
 __all__ = ["HealthCheck", "ProjectView", "Services", "TreeView"]
@@ -55,7 +56,7 @@ class ProjectView(Protocol):
 class Services:
     """The parts behind the HTTP side.
 
-    `project` is asked for each request, so a reload needs no new application. `base_url` is what
+    `project` and `router` are asked for each request, so a reload needs no new application. `base_url` is what
     links begin with. `allowed_hosts` are further host names (without port; "*" for any) that the
     management side answers to, beside loopback names and the host of `base_url`; a web page that
     has pointed its own name at this machine is refused by it. `body_timeout` (seconds) bounds the
@@ -68,6 +69,7 @@ class Services:
     runs: Runs
     links: Links
     project: Callable[[], ProjectView]
+    router: Callable[[], Router]
     base_url: str
     health: Mapping[str, HealthCheck] = field(default_factory=dict)
     allowed_hosts: frozenset[str] = frozenset()

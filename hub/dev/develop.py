@@ -106,6 +106,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             runs=runs,
             links=links,
             project=lambda: live.project,
+            router=lambda: live.router,
             base_url=settings.url,
             health={"journal": journal.counts, "temporal": lambda: _check_temporal(client)},
         )

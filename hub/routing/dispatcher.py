@@ -17,6 +17,7 @@ import structlog
 
 from hub.errors import HubError, Undeliverable, Unreachable
 from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome
+from hub.routing.replay import original, wanted
 from hub.routing.router import CALLBACK, Match, Router
 from hub.run import Delivery, Runs, Start
 
@@ -107,7 +108,7 @@ class Dispatcher:
         failed: list[DeliveryRecord] = []
         targets: dict[str, Match] = {}
         router = self._router()
-        for match in router.route(entry.trigger, entry.event):
+        for match in wanted(entry.event, router.route(entry.trigger, entry.event)):
             if match.run_id is None:
                 failed.append(_record(match, "failed", match.reason))
             # An event that both starts and resumes a run of the same key is one delivery.
@@ -189,7 +190,7 @@ class Dispatcher:
         run_id = match.run_id
         assert run_id is not None
         delivery = Delivery(
-            event=entry.event,
+            event=original(entry.event),
             trigger=entry.trigger,
             subscription=match.subscription if entry.trigger == CALLBACK else None,
         )

@@ -18,6 +18,7 @@ from hub.errors import Conflict, NotFound
 from hub.links import CallbackClaims, Links
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
+from hub.routing.router import Router
 from hub.run.runs import Delivery, RunPage, RunSummary, Start, Started
 from hub.run.state import RunState
 from hub.trigger import Trigger
@@ -172,6 +173,7 @@ async def open_home(folder: Path, **options: Any) -> AsyncIterator[Home]:
             runs=runs,
             links=links,
             project=lambda: project,
+            router=lambda: Router([]),
             base_url="http://localhost:8080",
             **options,
         )
