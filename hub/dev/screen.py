@@ -108,7 +108,8 @@ class Screen:
 def suggestions(project: Project, url: str) -> list[tuple[str, str]]:
     """Commands to try first, with a title each: those of `hub.yaml`, or made from the trees.
 
-    In a command of `hub.yaml`, `${HUB_URL}` and `${HUB_PORT}` are this hub's.
+    Commands of `hub.yaml` are written for the default port, `localhost:8080`, and are shown for
+    the one that this hub listens on.
     """
     given = project.dev.get("try")
     if isinstance(given, list):
@@ -116,7 +117,7 @@ def suggestions(project: Project, url: str) -> list[tuple[str, str]]:
         return [
             (
                 str(one.get("title", "")),
-                str(one["command"]).replace("${HUB_URL}", url).replace("${HUB_PORT}", port),
+                str(one["command"]).replace("localhost:8080", f"localhost:{port}"),
             )
             for one in given
             if isinstance(one, dict) and one.get("command")

@@ -40,11 +40,11 @@ def shown(width: int = 40) -> tuple[Screen, io.StringIO]:
 def test_the_projects_own_suggestions_name_this_hub(tmp_path: Path) -> None:
     dev = (
         "dev:\n  try:\n"
-        "    - {title: One, command: 'curl localhost:${HUB_PORT}/x ${HUB_URL}/y'}\n"
+        "    - {title: One, command: 'curl localhost:8080/x -d 8080'}\n"
         "    - {title: no command}\n    - nonsense\n"
     )
     assert suggestions(project(tmp_path, dev=dev), URL) == [
-        ("One", f"curl localhost:9090/x {URL}/y")
+        ("One", "curl localhost:9090/x -d 8080")
     ]
 
 
