@@ -11,7 +11,8 @@ from hub.connections import Connections
 from hub.connector import installed_actions
 from hub.errors import Diagnostic, HubError, InvalidDefinition, NotFound
 from hub.secrets import resolve
-from hub.tree import Tree, load_tree
+from hub.tree import Tree, check_trees, load_tree
+from hub.tree.events import API
 from hub.tree.yaml import Document, read_yaml
 from hub.trigger import Trigger, installed_triggers
 
@@ -229,6 +230,7 @@ class _Reader:
                 continue
             trees[tree.name] = tree
             files[tree.name] = name
+        self.diagnostics.extend(check_trees(trees.values(), files))
         return trees, files
 
     def _tree(self, file: Path, name: str, triggers: Mapping[str, Trigger]) -> Tree | None:
@@ -245,6 +247,7 @@ class _Reader:
         except OSError as error:
             self.diagnostics.append(Diagnostic(message=f"cannot be read: {error}", file=name))
             return self._as_before(name)
+        self.diagnostics.extend(tree.warnings)
         self._check_triggers(tree, name, triggers)
         return tree
 
@@ -257,6 +260,8 @@ class _Reader:
         for subscription in tree.subscriptions.values():
             trigger = triggers.get(subscription.trigger)
             if trigger is not None and trigger.kind == subscription.kind:
+                continue
+            if subscription.kind == API:
                 continue
             known = [n for n, t in triggers.items() if t.kind == subscription.kind]
             self.diagnostics.append(

@@ -9,8 +9,10 @@ from hub.tree.fields import FieldReader
 from hub.tree.tree import StartPolicy, Subscription
 from hub.tree.words import Place, did_you_mean, kind_of, listed
 
-__all__ = ["EVENT_FIELDS", "read_events", "read_start"]
+__all__ = ["API", "EVENT_FIELDS", "read_events", "read_start"]
 
+API = "api"
+"""The kind and the name of the trigger that every hub has: events sent by `hub events send`."""
 EVENT_FIELDS = {
     "where": "a bare expression over `event`: which of the trigger's events are meant",
     "key": "a bare expression over `event` that gives the correlation key",
@@ -55,7 +57,7 @@ def _subscription(
         )
         return None
     sources = [key for key in spec if key not in EVENT_FIELDS]
-    known = None if kinds is None else sorted(kinds)
+    known = None if kinds is None else sorted({*kinds, API})
     if known is not None and len(sources) > 1:
         for key in [key for key in sources if key not in known]:
             sources.remove(key)
@@ -73,7 +75,7 @@ def _subscription(
             if sources
             else f"the event {name!r} does not say where it comes in",
             suggestion="write one of `webhook: <trigger>`, `kafka: <trigger>`, "
-            "`schedule: <trigger>`, `api: <name>`",
+            "`schedule: <trigger>`, `api: api`",
         )
         return None
     kind = sources[0]
@@ -92,6 +94,12 @@ def _subscription(
             suggestion=f"write `{kind}: app` where hub.yaml has a trigger `app`",
         )
         return None
+    if kind == API and trigger != API:
+        report.problem(
+            (*place, kind),
+            f"the hub's own trigger is called `api`, not {trigger!r}",
+            suggestion="write `api: api`; events come in there by `hub events send`",
+        )
     return Subscription(
         name=name,
         kind=kind,

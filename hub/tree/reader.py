@@ -16,7 +16,7 @@ from hub.tree.spec import FieldSpec, common_fields, is_struct, node_fields, opti
 from hub.tree.verbs import ACTION, meant_by
 from hub.tree.words import Place, did_you_mean, kind_of, listed, path_of
 
-__all__ = ["NodeReader"]
+__all__ = ["NodeReader", "names_fields"]
 
 
 class NodeReader(FieldReader):
@@ -213,8 +213,7 @@ class NodeReader(FieldReader):
         primary = None if kind.primary is None else kind.primary.rstrip("_")
         below = value[verb]
         if isinstance(below, dict) and (
-            primary is None
-            or (not _takes_mapping(known[primary].type) and any(key in known for key in below))
+            primary is None or names_fields(below, known, known[primary])
         ):
             given |= {key: ((*place, verb, key), item) for key, item in below.items()}
         elif primary is not None:
@@ -300,11 +299,16 @@ class NodeReader(FieldReader):
         return astray
 
 
-def _takes_mapping(kind: Any) -> bool:
-    """Is a mapping a value of this type, so that its keys are not the names of fields?"""
-    for option in options_of(kind):
-        if option is Node or option is Template or is_struct(option):
-            return True
-        if str(option).startswith("dict"):
-            return True
-    return False
+def names_fields(
+    value: Mapping[str, Any], known: Mapping[str, FieldSpec], primary: FieldSpec
+) -> bool:
+    """Are the keys of what stands after a verb the names of its fields?
+
+    Where the verb's own value may be a mapping too, they are only if that value is among them.
+    """
+    options = options_of(primary.type)
+    if any(str(option).startswith("dict") for option in options):
+        return False
+    if any(option in (Node, Template, Any) or is_struct(option) for option in options):
+        return primary.key in value and all(key in known for key in value)
+    return any(key in known for key in value)

@@ -271,14 +271,25 @@ class _Walk:
         """Check the node's own expressions but those of the fields in `late`."""
         for attribute, below, what in expressions_of(node):
             if attribute not in late:
-                place = self.places.get((node.place, attribute), node.place)
-                self._check((*place, *below), what, known, names)
+                self._field(node, attribute, below, what, known, names)
+
+    def _field(
+        self,
+        node: Node,
+        attribute: str,
+        below: Place,
+        what: Expression | Template,
+        known: _Known,
+        names: tuple[str, ...],
+    ) -> None:
+        place = self.places.get((node.place, attribute), node.place)
+        bound = (*names, *_bound(node, attribute.rstrip("_")))
+        self._check((*place, *below), what, known, bound)
 
     def _late(self, node: Node, known: _Known, names: tuple[str, ...], *late: str) -> None:
         for attribute, below, what in expressions_of(node):
             if attribute in late:
-                place = self.places.get((node.place, attribute), node.place)
-                self._check((*place, *below), what, known, names)
+                self._field(node, attribute, below, what, known, names)
 
     def _body(self, node: Node, known: _Known, names: tuple[str, ...]) -> _Known:
         walk: Callable[..., _Known] | None = getattr(self, f"_{node.verb}", None)
@@ -301,7 +312,7 @@ class _Walk:
             # What takes a step back is no part of the step.
             if key == "undo" or (only and key not in only):
                 continue
-            bound = (*names, *node.binds.get(key, ()))
+            bound = (*names, *_bound(node, key))
             for child in _nodes_in(getattr(node, spec.name)):
                 yield child, bound
 
@@ -371,16 +382,21 @@ class _Walk:
         return _any_of(ends, known)
 
     def _while(self, node: Node, known: _Known, names: tuple[str, ...]) -> _Known:
+        self._own(node, known, names, "condition")
+        self._late(node, _Known(known.surely, known.maybe | _set_below(node)), names, "condition")
+        return known.perhaps(self._rounds(node, known, names))
+
+    def _for_each(self, node: Node, known: _Known, names: tuple[str, ...]) -> _Known:
         self._own(node, known, names)
         return known.perhaps(self._rounds(node, known, names))
 
-    _for_each = _while
-
     def _repeat(self, node: Node, known: _Known, names: tuple[str, ...]) -> _Known:
-        self._own(node, known, names, "until", "while_")
+        self._own(node, known, names, "until")
         after = self._rounds(node, known, names)
-        self._late(node, after, names, "until", "while_")
-        return after
+        self._late(node, after, names, "until")
+        times = getattr(node, "times", None)
+        at_least_once = times is None or (isinstance(times, int) and times > 0)
+        return after if at_least_once else known.perhaps(after)
 
     def _rounds(self, node: Node, known: _Known, names: tuple[str, ...]) -> _Known:
         """The body of a loop: a round sees what the rounds before it have set."""
@@ -406,6 +422,13 @@ class _Walk:
             end = self._node(child, begin, inner)
             after = _Known(after.surely | end.surely, after.maybe | end.maybe)
         return after
+
+
+def _bound(node: Node, key: str) -> tuple[str, ...]:
+    """The names that one field of a node sees beside the others."""
+    bound = node.binds.get(key, ())
+    item = getattr(node, "as_", None)
+    return tuple(item if item and name == "item" else name for name in bound)
 
 
 def _set_below(node: Node) -> frozenset[str]:
