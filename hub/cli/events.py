@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -146,6 +148,146 @@ def show(
         ),
         none="no deliveries: no tree subscribes to it, or they are not done yet",
     )
+
+
+@app.command()
+def explain(
+    id: Annotated[str, typer.Argument(help="The event's id.")],
+    trigger: Annotated[
+        str | None, typer.Option(help="Its trigger, where two share the id.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Why the event did, or did not, wake what: each subscription, and near misses."""
+    from hub.cli.client import HubClient
+    from hub.cli.screen import console, print_json, print_table
+
+    with HubClient() as hub:
+        answer = hub.get("events", id, "explain", trigger=trigger)
+    if as_json:
+        print_json(answer.text)
+        return
+    item, screen = answer.data, console()
+    copies = f", {item['duplicates']} further copies" if item["duplicates"] else ""
+    screen.print(f"{item['type']}  {item['id']}", style="bold", markup=False)
+    screen.print(f"{item['status']}, by trigger {item['trigger']}{copies}", markup=False)
+    print_table(
+        ["TREE", "SUBSCRIPTION", "OUTCOME", "KEY", "RUN", "WHY"],
+        (
+            [
+                verdict["tree"],
+                verdict["subscription"],
+                verdict["outcome"],
+                verdict["key"] or "",
+                verdict["run_id"] or "",
+                _why(verdict),
+            ]
+            for verdict in item["subscriptions"]
+        ),
+        none=f"no tree subscribes to the trigger {item['trigger']}",
+    )
+    for miss in item["near_misses"]:
+        screen.print(f"near miss: {miss['run_id']}: {miss['reason']}", markup=False, soft_wrap=True)
+
+
+def _why(verdict: dict[str, Any]) -> str:
+    values = ", ".join(f"{n} = {json.dumps(v)}" for n, v in verdict["values"].items())
+    reason = verdict["reason"] or ""
+    return f"{reason}; {values}" if reason and values else reason or values
+
+
+@app.command()
+def replay(
+    id: Annotated[str | None, typer.Argument(help="The event's id; without one, a range.")] = None,
+    trigger: Annotated[str | None, typer.Option(help="Only of this trigger.")] = None,
+    type: Annotated[str | None, typer.Option(help="A range: only of this type.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="A range: only of this status, such as unmatched or dead.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="A range: from this time on.")] = None,
+    until: Annotated[str | None, typer.Option(help="A range: up to this time.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would happen.")
+    ] = False,
+    with_resumes: Annotated[
+        bool, typer.Option("--with-resumes", help="Wake waiting runs too, not only start runs.")
+    ] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Count as new events: runs do again what they did for them."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Replay events of the journal, oldest first; runs recognise what they have had already."""
+    from hub.cli.client import HubClient
+    from hub.cli.screen import console, print_json, print_table
+    from hub.errors import WrongUsage
+
+    if id is None and not (since or until or type or status):
+        raise WrongUsage("name an event, or a range by --since, --until, --type or --status")
+    options = {"dry_run": dry_run, "mode": "all" if with_resumes else "starts", "again": again}
+    done: list[dict[str, Any]] = []
+    with HubClient() as hub:
+        wanted: list[tuple[str, str | None]] = [] if id is None else [(id, trigger)]
+        if id is None:
+            filters = {
+                "trigger": trigger, "type": type, "status": status, "since": since, "until": until,
+            }  # fmt: skip
+            wanted = _range(hub, filters)
+        with _progress(len(wanted), hidden=as_json or id is not None) as advance:
+            for event_id, of in wanted:
+                answer = hub.post("events", event_id, "replay", body=options, trigger=of)
+                done.append(answer.data)
+                advance()
+    if as_json:
+        print_json(json.dumps({"items": done, "next": None}))
+        return
+    print_table(
+        ["EVENT", "REPLAYED AS", "WOULD" if dry_run else "DOES"],
+        (
+            [
+                item["of"],
+                item["id"] or "(dry run)",
+                ", ".join(f"{m['outcome']} {m['run_id'] or m['reason']}" for m in item["matches"])
+                or "nothing",
+            ]
+            for item in done
+        ),
+        none="no events in that range",
+    )
+    runs = sum(bool(item["matches"]) for item in done)
+    console().print(
+        f"{len(done)} events {'would be' if dry_run else 'were'} replayed, {runs} match a tree",
+        markup=False,
+    )
+
+
+def _range(hub: Any, filters: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """The events of a range, oldest first; those that are replays themselves are left out."""
+    found: list[tuple[str, str | None]] = []
+    cursor: str | None = None
+    while True:
+        page = hub.get("events", **filters, limit=200, cursor=cursor).data
+        found += [
+            (item["id"], item["trigger"])
+            for item in page["items"]
+            if "hubreplayof" not in item["event"] and item["trigger"] != "callback"
+        ]
+        cursor = page["next"]
+        if cursor is None:
+            return found[::-1]
+
+
+@contextmanager
+def _progress(total: int, *, hidden: bool) -> Iterator[Callable[[], None]]:
+    """A bar on the terminal's error stream while a range is replayed."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    screen = Console(stderr=True)
+    with Progress(console=screen, disable=hidden or not screen.is_terminal) as bar:
+        task = bar.add_task("replaying", total=total)
+        yield lambda: bar.advance(task)
 
 
 def _read_data(text: str) -> Any:
