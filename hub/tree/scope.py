@@ -120,7 +120,7 @@ class _Walk:
                     self._of_event(("events", subscription.name, part), expression)
         known = _Known(frozenset(), frozenset())
         for name, template in self.tree.vars.items():
-            self._check(("vars", name), template, known, ())
+            self._references(("vars", name), template, known, ())
             known = known.also([f"vars.{name}"])
         self._node(self.tree.do, known, ())
 
@@ -141,7 +141,7 @@ class _Walk:
             else:
                 self._event_part(place, reference)
 
-    def _check(
+    def _references(
         self, place: Place, what: Expression | Template, known: _Known, names: tuple[str, ...]
     ) -> None:
         for reference in references(what):
@@ -284,7 +284,7 @@ class _Walk:
     ) -> None:
         place = self.places.get((node.place, attribute), node.place)
         bound = (*names, *_bound(node, attribute.rstrip("_")))
-        self._check((*place, *below), what, known, bound)
+        self._references((*place, *below), what, known, bound)
 
     def _late(self, node: Node, known: _Known, names: tuple[str, ...], *late: str) -> None:
         for attribute, below, what in expressions_of(node):
@@ -320,7 +320,7 @@ class _Walk:
         self._own(node, known, names, "values")
         place = self.places.get((node.place, "values"), node.place)
         for name, template in node.values.items():
-            self._check((*place, name), template, known, names)
+            self._references((*place, name), template, known, names)
             known = known.also([f"vars.{name}"])
         return known
 
