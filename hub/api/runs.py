@@ -21,7 +21,7 @@ from hub.durations import parse_duration
 from hub.errors import BadRequest, InvalidDuration, NotFound
 from hub.payload import read_json
 from hub.run.runs import RunSummary
-from hub.run.state import Failure, NodeState, NodeStatus, RunState, RunStatus
+from hub.run.state import Failure, Handled, NodeState, NodeStatus, RunState, RunStatus
 
 __all__ = ["ACTIONS", "ActionTaken", "NodeView", "RunList", "RunView", "runs"]
 
@@ -44,6 +44,20 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     error: Failure | None
 
 
+class MailboxView(msgspec.Struct, frozen=True, kw_only=True):
+    """The run's mailbox: `stored` are events not yet used, `handled` the last ones' fates."""
+
+    stored: list[StoredView]
+    handled: list[Handled]
+
+
+class StoredView(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that waits for its node, and the names of the waits that it satisfies."""
+
+    event: dict[str, Any]
+    subscriptions: list[str]
+
+
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """One run with all its nodes by path, in the order in which they began."""
 
@@ -58,6 +72,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     nodes: dict[str, NodeView]
     result: Any
     error: Failure | None
+    vars: dict[str, Any]
+    mailbox: MailboxView
 
 
 class RunList(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +170,14 @@ def _view(state: RunState) -> RunView:
         nodes={path: _node(node) for path, node in state.nodes.items()},
         result=state.result,
         error=state.error,
+        vars=state.vars,
+        mailbox=MailboxView(
+            stored=[
+                StoredView(event=s.event.to_cloudevent(), subscriptions=list(s.subscriptions))
+                for s in state.mailbox.stored
+            ],
+            handled=state.mailbox.handled,
+        ),
     )
 
 
