@@ -9,6 +9,7 @@ import tempfile
 from typing import Annotated, Any, Literal
 
 import msgspec
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
@@ -19,7 +20,9 @@ from aiokafka.errors import (
     NodeNotReadyError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
+    UnknownError,
     UnsupportedSaslMechanismError,
+    UnsupportedVersionError,
 )
 from msgspec import Meta
 
@@ -33,6 +36,7 @@ __all__ = [
     "client_options",
     "quiet_client",
     "reason_of",
+    "start_producer",
 ]
 
 REFUSED_ACCESS: tuple[type[KafkaError], ...] = (
@@ -219,3 +223,30 @@ def _context(security: Security) -> ssl.SSLContext:
         finally:
             os.unlink(name)  # noqa: PTH108
     return context
+
+
+async def start_producer(
+    brokers: str | list[str], security: Security | None, **options: Any
+) -> AIOKafkaProducer:
+    """A producer whose messages all replicas in sync have when they count as sent.
+
+    It is idempotent: what it sends again by itself is written once. Brokers that do not know that
+    (the development broker of `hub dev`) get a producer without. Raises `KafkaError`.
+    """
+    given = {**client_options(brokers, security), **options, "acks": "all"}
+    producer = AIOKafkaProducer(**given, enable_idempotence=True)
+    try:
+        await producer.start()
+    except BaseException as error:
+        await producer.stop()
+        if not isinstance(error, (UnknownError, UnsupportedVersionError)):
+            raise
+    else:
+        return producer
+    producer = AIOKafkaProducer(**given)
+    try:
+        await producer.start()
+    except BaseException:
+        await producer.stop()
+        raise
+    return producer

@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from hub.kafka import client_options, reason_of
+from hub.kafka import reason_of, start_producer
 from triggers.kafka.message import Message
 from triggers.kafka.settings import Settings
 
@@ -76,13 +76,13 @@ class DeadLetterTopic:
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = AIOKafkaProducer(
-                **client_options(self._settings.brokers, self._settings.security),
-                enable_idempotence=True,
+            self._producer = await start_producer(
+                self._settings.brokers,
+                self._settings.security,
                 request_timeout_ms=int(_PATIENCE * 1000),
+                # Messages come with headers on top of what a topic takes.
+                max_request_size=16 * 1024 * 1024,
             )
-            self._producer = producer
-            await producer.start()
         return self._producer
 
     def _headers(self, message: Message, reason: str) -> list[tuple[str, bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -105,6 +105,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._consumer.start()
+                if self.known is None:
+                    self.known = await self._existing()
             self._heard_at = self._time()
             self._consumer.subscribe(pattern=self._settings.subscription, listener=self)
             looking = asyncio.create_task(self._look(), name="kafka look")
@@ -162,7 +164,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue
             try:
                 async with asyncio.timeout(_PATIENCE):
-                    topics = await self._consumer.topics()
+                    await self._consumer.topics()
             except (KafkaError, TimeoutError, OSError) as error:
                 self._standing.now("away", reason_of(error))
                 if self._time() - self._heard_at > _GIVEN_UP:
@@ -170,20 +172,19 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
                     raise
             else:
                 self._heard_at = self._time()
-                self._tell(topics)
+                self._tell()
 
-    def _tell(self, topics: Collection[str] | None = None) -> None:
+    def _tell(self) -> None:
         """Note that the brokers are there, and what is read from them."""
         if self._full_until is not None:
             return
-        missing = [] if topics is None else sorted(set(self._settings.named) - set(topics))
-        if missing and not self._assigned:
-            self._standing.now("waiting", f"there is no topic {', '.join(missing)} yet")
-        elif not self._assigned and not self._consumer.subscription():
-            self._standing.now("waiting", "there is no such topic yet")
-        else:
-            detail = f"there is no topic {', '.join(missing)} yet" if missing else None
+        topics = self._consumer.subscription()
+        missing = sorted(set(self._settings.named) - topics)
+        detail = f"there is no topic {', '.join(missing)} yet" if missing else None
+        if topics or self._assigned:
             self._standing.now("consuming", detail)
+        else:
+            self._standing.now("waiting", detail or "no topic matches the pattern yet")
 
     # --- partitions come and go ---
 
@@ -211,8 +212,6 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _open(self) -> None:
         """Find out where each new partition is to be read from, and begin there."""
         new = sorted(self._assigned - self._next.keys())
-        if self.known is None and (self._assigned or self._consumer.subscription()):
-            self.known = self._existing()
         if not new:
             return
         generation = self._generation
@@ -250,11 +249,13 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             offsets |= await self._consumer.end_offsets(sorted(late))
         return offsets
 
-    def _existing(self) -> set[TopicPartition]:
+    async def _existing(self) -> set[TopicPartition]:
+        # The consumer's own methods tell of topics that it has subscribed to, and of those too late.
+        cluster = await self._consumer._client.fetch_all_metadata()
         return {
             TopicPartition(topic, number)
-            for topic in self._consumer.subscription()
-            for number in self._consumer.partitions_for_topic(topic) or ()
+            for topic in cluster.topics()
+            for number in cluster.partitions_for_topic(topic) or ()
         }
 
     # --- messages ---
