@@ -72,7 +72,6 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     nodes: dict[str, NodeView]
     result: Any
     error: Failure | None
-    vars: dict[str, Any]
     mailbox: MailboxView
 
 
@@ -170,7 +169,6 @@ def _view(state: RunState) -> RunView:
         nodes={path: _node(node) for path, node in state.nodes.items()},
         result=state.result,
         error=state.error,
-        vars=state.vars,
         mailbox=MailboxView(
             stored=[
                 StoredView(event=s.event.to_cloudevent(), subscriptions=list(s.subscriptions))

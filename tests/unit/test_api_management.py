@@ -246,6 +246,7 @@ async def test_a_run_as_a_document(home: Home) -> None:
         "nodes",
         "result",
         "error",
+        "mailbox",
     ]
     assert shown["nodes"]["do[0]"] == {
         "type": "email.send",
