@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import events, project, runs, simulate, test, trees
+from hub.cli import consume, events, project, runs, simulate, test, trees
 
 __all__ = ["app"]
 
@@ -41,6 +41,7 @@ def hub(
 
 
 app.command("dev")(project.dev)
+app.command("consume")(consume.consume)
 app.command("init")(project.init)
 app.command("validate")(project.validate)
 app.command("test")(test.run_tests)
