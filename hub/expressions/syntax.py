@@ -198,4 +198,6 @@ def _reason(error: TemplateSyntaxError) -> str:
     message = error.message or "it cannot be read"
     for jargon in ("end of print statement", "end of template"):
         message = message.replace(f"'{jargon}'", "the end").replace(jargon, "the end")
+    if message.endswith("the end"):
+        return "cannot be read: it ends where something should follow"
     return f"cannot be read: {shown(message[0].lower() + message[1:])}"

@@ -14,6 +14,7 @@ from hub.connector import Action
 from hub.errors import InvalidDefinition
 from hub.tree.check import check_tree
 from hub.tree.events import read_events, read_start
+from hub.tree.explicit import translate
 from hub.tree.reader import NodeReader
 from hub.tree.report import Report
 from hub.tree.tree import Tree, content_hash, encode_document
@@ -73,16 +74,21 @@ def read_tree(
     actions: Mapping[str, Action] | None = None,
     kinds: Iterable[str] | None = None,
 ) -> Tree:
-    """Read a tree from its plain document. Raises `InvalidDefinition`."""
+    """Read a tree from its plain document, in either form. Raises `InvalidDefinition`."""
     report = Report(document, file)
     reader = NodeReader(report, actions)
-    tree = _read(value, reader, kinds)
+    translation = translate(value, report, name=None if file is None else _stem(file))
+    tree = _read(translation.value, reader, kinds)
     # What is said of a tree's meaning is of use only once all of its parts can be read.
     if tree is not None and not report.has_errors:
         check_tree(tree, report, reader.places, actions)
     if tree is None or report.has_errors:
         raise InvalidDefinition(report.diagnostics)
     return replace(tree, warnings=tuple(report.diagnostics), written=document)
+
+
+def _stem(file: str) -> str:
+    return file.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hub.errors import Diagnostic
 from hub.tree.words import Place, path_of
 from hub.tree.yaml import Document
@@ -16,6 +18,8 @@ class Report:
         self.document = document
         self.file = file
         self.diagnostics: list[Diagnostic] = []
+        self.origin: Callable[[Place], Place] = lambda place: place
+        """The place in the text of a place in the document that is read, if it was translated."""
 
     def problem(
         self,
@@ -28,6 +32,7 @@ class Report:
     ) -> None:
         """Note one thing that is wrong. `place` is its place in the document that is read."""
         document = self.document
+        place = self.origin(place)
         position = document.position(place) if document else None
         self.diagnostics.append(
             Diagnostic(

@@ -176,9 +176,9 @@ class _Walk:
             return
         kind, name = reference.name, reference.attributes[0]
         full = f"{kind}.{name}"
-        if full in known.surely or (reference.lenient and full in known.maybe):
-            return
         defined = self.variables if kind == "vars" else self.ids
+        if full in known.surely or (reference.lenient and name in defined):
+            return
         severity = "warning" if reference.lenient else "error"
         if name not in defined:
             self._say(
@@ -212,7 +212,6 @@ class _Walk:
                 if kind == "steps"
                 else f"set {name!r} earlier, or under `vars:` at the top",
                 code="used_before_set",
-                severity=severity,
             )
 
     def _callback(self, place: Place, reference: Reference) -> None:
