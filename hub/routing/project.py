@@ -10,6 +10,7 @@ from typing import Any
 from hub.connections import Connections
 from hub.connector import installed_actions
 from hub.errors import Diagnostic, HubError, InvalidDefinition, NotFound
+from hub.routing.router import CALLBACK
 from hub.secrets import resolve
 from hub.tree import Tree, check_trees, load_tree
 from hub.tree.events import API
@@ -19,6 +20,8 @@ from hub.trigger import Trigger, installed_triggers
 __all__ = ["Project", "load_project"]
 
 _KEYS = ("name", "triggers", "connections", "dev")
+# The router believes what comes in under these names: nobody outside may use them.
+_RESERVED = (CALLBACK, API)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +159,9 @@ class _Reader:
     def _trigger(self, name: str, spec: Any) -> Trigger | None:
         kinds = installed_triggers()
         place = ("triggers", name)
+        if name in _RESERVED:
+            self._problem(f"{name!r} is the hub's own; give the trigger another name", place)
+            return None
         if not isinstance(spec, dict) or len(spec) != 1:
             known = ", ".join(kinds)
             self._problem(f"a trigger has one kind: `{name}: {{<kind>: ...}}` ({known})", place)
