@@ -264,7 +264,7 @@ def test_says_what_is_wrong(text: str, says: str, suggests: str | None) -> None:
     [
         ("", "is empty", None),
         ("${{ }}", "is empty", None),
-        ("1 +", "cannot be read: unexpected the end", None),
+        ("1 +", "cannot be read: it ends where something should follow", None),
         ("a && b", "cannot be read", "write 'and'"),
         ("a || b", "cannot be read", "write 'or'"),
         ("!a", "cannot be read", "write 'not'"),
