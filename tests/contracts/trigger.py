@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from hub.api.body import read_headers
 from hub.errors import BadSignature, Refused
+from hub.event import Event
 from hub.trigger import HttpTrigger, Request
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -52,6 +57,14 @@ class HttpTriggerContract(ABC):
 
     can_rotate: ClassVar[bool] = True
     signs_time: ClassVar[bool] = False
+    covers_body: ClassVar[bool] = True
+    """Is a body that was changed on its way refused?"""
+    speaks_json: ClassVar[bool] = True
+    compares: ClassVar[bool] = True
+    """Is there a secret to compare with, rather than a public key?"""
+    clock_may_be_off: ClassVar[timedelta] = timedelta(minutes=4)
+    unsigned: ClassVar[frozenset[str]] = frozenset()
+    """The headers that the event is made of though nobody has signed them, as the docs say."""
     secret: ClassVar[str] = "the-right-secret"
     other_secret: ClassVar[str] = "another-secret"
 
@@ -67,9 +80,9 @@ class HttpTriggerContract(ABC):
     def proof(self) -> list[str]:
         """The headers without any one of which a request is not genuine, the signature first."""
 
-    def body(self) -> bytes:
-        """A genuine body of one event."""
-        return msgspec.json.encode({"type": "user.signed_up", "id": "e1", "data": {"user": "u1"}})
+    def body(self, text: str = "Ada") -> bytes:
+        """A genuine body of one event, with this text somewhere in its data."""
+        return msgspec.json.encode({"type": "user.signed_up", "id": "e1", "data": {"name": text}})
 
     def request(
         self, body: bytes, headers: Mapping[str, str], *, received_at: datetime = NOW
@@ -83,6 +96,11 @@ class HttpTriggerContract(ABC):
             received_at=received_at,
         )
 
+    async def receive(
+        self, trigger: HttpTrigger, body: bytes, headers: Mapping[str, str], **options: Any
+    ) -> Sequence[Event]:
+        return (await trigger.receive(self.request(body, headers, **options))).events
+
     async def test_genuine_is_accepted(self) -> None:
         body = self.body()
         received = await self.trigger(self.secret).receive(
@@ -92,6 +110,8 @@ class HttpTriggerContract(ABC):
         assert received.events[0].source
 
     async def test_every_flipped_byte_of_the_body_is_refused(self) -> None:
+        if not self.covers_body:
+            pytest.skip("this provider proves the caller, not the body")
         trigger = self.trigger(self.secret)
         body = self.body()
         headers = self.headers(body, self.secret, NOW)
@@ -105,13 +125,13 @@ class HttpTriggerContract(ABC):
         trigger = self.trigger(self.secret)
         body = self.body()
         headers = self.headers(body, self.secret, NOW)
-        name = self.proof()[0]
-        genuine = headers[name]
-        for place, character in enumerate(genuine):
-            other = "0" if character != "0" else "1"
-            forged = genuine[:place] + other + genuine[place + 1 :]
-            with pytest.raises(BadSignature):
-                await trigger.receive(self.request(body, headers | {name: forged}))
+        for name in self.proof():
+            genuine = headers[name]
+            for place, character in enumerate(genuine):
+                other = "0" if character != "0" else "1"
+                forged = genuine[:place] + other + genuine[place + 1 :]
+                with pytest.raises(BadSignature):
+                    await trigger.receive(self.request(body, headers | {name: forged}))
 
     @pytest.mark.parametrize("forged", ["", " ", "0", "é" * 64, "\udcff", "a" * 10_000, ",", "="])
     async def test_nonsense_for_a_signature_is_refused(self, forged: str) -> None:
@@ -157,6 +177,8 @@ class HttpTriggerContract(ABC):
 
     @pytest.mark.parametrize("name", GARBAGE)
     async def test_signed_garbage_is_a_bad_request(self, name: str) -> None:
+        if not self.speaks_json:
+            pytest.skip("this provider sends no JSON")
         body = GARBAGE[name]
         with pytest.raises(Refused) as caught:
             await self.trigger(self.secret).receive(
@@ -169,3 +191,154 @@ class HttpTriggerContract(ABC):
     async def test_unsigned_garbage_is_never_read(self, name: str) -> None:
         with pytest.raises(BadSignature):
             await self.trigger(self.secret).receive(self.request(GARBAGE[name], {}))
+
+    @pytest.mark.parametrize("sign", [-1, 1])
+    async def test_a_clock_may_be_off_a_little(self, sign: int) -> None:
+        body = self.body()
+        headers = self.headers(body, self.secret, NOW + sign * self.clock_may_be_off)
+        assert await self.receive(self.trigger(self.secret), body, headers)
+
+    async def test_a_request_that_was_kept_and_sent_later_is_refused(self) -> None:
+        if not self.signs_time:
+            pytest.skip("this provider signs no time")
+        trigger = self.trigger(self.secret)
+        body = self.body()
+        headers = self.headers(body, self.secret, NOW)
+        assert await self.receive(trigger, body, headers)
+        with pytest.raises(BadSignature):
+            await self.receive(trigger, body, headers, received_at=NOW + timedelta(hours=1))
+
+    async def test_a_copy_has_the_id_of_the_first(self) -> None:
+        body = self.body()
+        headers = self.headers(body, self.secret, NOW)
+        first = await self.receive(self.trigger(self.secret), body, headers)
+        copy = await self.receive(
+            self.trigger(self.secret), body, headers, received_at=NOW + timedelta(seconds=20)
+        )
+        assert [event.id for event in copy] == [event.id for event in first]
+
+    async def test_a_retry_has_the_id_of_the_first(self) -> None:
+        trigger = self.trigger(self.secret)
+        body = self.body()
+        first = await self.receive(trigger, body, self.headers(body, self.secret, NOW))
+        later = NOW + timedelta(seconds=20)
+        retry = await self.receive(
+            trigger, body, self.headers(body, self.secret, later), received_at=later
+        )
+        assert retry[0].id == first[0].id
+
+    async def test_what_is_secret_is_compared_in_constant_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not self.compares:
+            pytest.skip("this provider verifies with a public key")
+        body = self.body()
+        headers = self.headers(body, self.secret, NOW)
+        trigger = self.trigger(self.other_secret, self.secret) if self.can_rotate else None
+        trigger = trigger or self.trigger(self.secret)
+        compared: list[tuple[Any, Any]] = []
+
+        def differ(own: Any, given: Any) -> bool:
+            compared.append((own, given))
+            return False
+
+        monkeypatch.setattr(hmac, "compare_digest", differ)
+        with pytest.raises(BadSignature):
+            await self.receive(trigger, body, headers)
+        # Nothing else decides, and each secret is tried even when an earlier one has matched.
+        assert len(compared) >= (2 if self.can_rotate else 1)
+        assert any(own == given for own, given in compared)
+
+    async def test_header_names_in_any_case(self) -> None:
+        body = self.body()
+        headers = {"content-type": "application/json"} | self.headers(body, self.secret, NOW)
+        plain = await self.receive(self.trigger(self.secret), body, headers)
+        for spelled in (str.upper, str.title):
+            read = read_headers(
+                {
+                    "headers": [  # type: ignore[typeddict-item]
+                        (spelled(name).encode(), value.encode("latin-1"))
+                        for name, value in headers.items()
+                    ]
+                }
+            )
+            assert await self.receive(self.trigger(self.secret), body, read) == plain
+
+    async def test_a_header_that_is_repeated_proves_nothing_more(self) -> None:
+        trigger = self.trigger(self.secret)
+        body = self.body()
+        headers = self.headers(body, self.secret, NOW)
+        plain = await self.receive(trigger, body, headers)
+        forged = self.headers(body, self.other_secret, NOW)
+        for name in self.proof():
+            for values in (
+                [headers[name], headers[name]],
+                [headers[name], forged[name]],
+                [forged[name], headers[name]],
+            ):
+                pairs = [(n.encode(), v.encode()) for n, v in headers.items() if n != name]
+                pairs += [(name.encode(), value.encode()) for value in values]
+                read = read_headers({"headers": pairs})  # type: ignore[typeddict-item]
+                try:
+                    assert await self.receive(trigger, body, read) == plain
+                except Refused:
+                    continue
+
+    @pytest.mark.parametrize(
+        "text", ["Ädä Łoveläce", "\u65e5\u672c\u8a9e", "\U0001f98a", "a\u0301\u200f"]
+    )
+    async def test_any_writing(self, text: str) -> None:
+        body = self.body(text)
+        events = await self.receive(
+            self.trigger(self.secret), body, self.headers(body, self.secret, NOW)
+        )
+        assert text in msgspec.json.encode(events[0].data).decode()
+
+    async def test_an_empty_body_is_no_event(self) -> None:
+        with pytest.raises(Refused):
+            await self.receive(self.trigger(self.secret), b"", self.headers(b"", self.secret, NOW))
+
+    async def test_a_huge_header_does_no_harm(self) -> None:
+        trigger = self.trigger(self.secret)
+        body = self.body()
+        headers = self.headers(body, self.secret, NOW)
+        plain = await self.receive(trigger, body, headers)
+        assert await self.receive(trigger, body, headers | {"x-huge": "a" * 1_000_000}) == plain
+        for name in self.proof():
+            for huge in ("9" * 1_000_000, "v1=,t=1 v1," * 100_000, headers[name] + "." * 100_000):
+                with pytest.raises(Refused):
+                    await self.receive(trigger, body, headers | {name: huge})
+
+    @settings(
+        max_examples=150, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
+    )
+    @given(data=st.data())
+    async def test_a_mutated_request_is_refused_or_the_same_event(
+        self, data: st.DataObject
+    ) -> None:
+        trigger = self.trigger(self.secret)
+        body = self.body()
+        headers = {"content-type": "application/json"} | self.headers(body, self.secret, NOW)
+        plain = await self.receive(trigger, body, headers)
+        parts = sorted(headers) + (["body"] * len(headers) if self.covers_body else [])
+        part = data.draw(st.sampled_from(parts))
+        whole = body if part == "body" else headers[part].encode("latin-1")
+        place = data.draw(st.integers(0, len(whole) - 1))
+        byte = data.draw(st.binary(min_size=1, max_size=1))
+        end = data.draw(st.sampled_from([place, place + 1]))
+        changed = whole[:place] + data.draw(st.sampled_from([byte, b""])) + whole[end:]
+        if part == "body":
+            body = changed
+        else:
+            headers[part] = changed.decode("latin-1").strip()
+        try:
+            events = await self.receive(trigger, body, headers)
+        except Refused:
+            return
+        if part == "content-type":
+            # How a body is read is not signed; the bytes of it are.
+            assert part in self.unsigned or events == plain
+        elif part in self.unsigned:
+            assert [event.data for event in events] == [event.data for event in plain]
+        else:
+            assert events == plain

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.jws import JWSAlgModel, JWSRegistry
 
 from hub.durations import parse_duration
 from hub.errors import BadSignature, Diagnostic
@@ -70,6 +71,7 @@ class Jwt(Provider):
         super().__init__(settings)
         self._header = settings.header.lower()
         self._algorithms = settings.algorithms
+        self._registry = _Registry(algorithms=settings.algorithms, strict_check_header=False)
         self._issuer = settings.issuer
         self._audience = _audiences(settings)
         self._tolerance = int(parse_duration(settings.tolerance).total_seconds())
@@ -115,7 +117,7 @@ class Jwt(Provider):
             raise _refused("the token's key id is no text")
         for key in await self._keys.find(kid, algorithm, request.received_at):
             try:
-                claims = jwt.decode(token, key, algorithms=[algorithm]).claims
+                claims = jwt.decode(token, key, registry=self._registry).claims
             except (JoseError, ValueError, TypeError):
                 continue
             self._check_claims(claims, request)
@@ -134,6 +136,18 @@ class Jwt(Provider):
             registry.validate(claims)
         except (JoseError, ValueError, TypeError, OverflowError):
             raise _refused("the token has expired, or is of another issuer or audience") from None
+
+
+class _Registry(JWSRegistry):
+    """Headers that are not known are let be (RFC 7515, section 4).
+
+    The algorithms are pinned in the settings, so none of them is warned of at each token.
+    """
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        if name not in (self.allowed or ()):
+            raise UnsupportedAlgorithmError(f"{name} is not taken here")
+        return self.algorithms[name]
 
 
 def _audiences(settings: JwtSettings) -> list[str]:
