@@ -92,7 +92,12 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         client = await connect(temporal.address)
         runs = TemporalRuns(client)
         await stack.enter_async_context(
-            make_worker(client, connections=live.connections, links=links)
+            make_worker(
+                client,
+                connections=live.connections,
+                links=links,
+                intake=JournalIntake(journal),
+            )
         )
 
         screen.step("opening the doors")

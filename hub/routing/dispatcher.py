@@ -20,6 +20,7 @@ from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome
 from hub.routing.replay import original, wanted
 from hub.routing.router import CALLBACK, Match, Router
 from hub.run import Delivery, Runs, Start
+from hub.tree.needs import needed_trees
 
 __all__ = ["Dispatcher"]
 
@@ -209,6 +210,7 @@ class Dispatcher:
             hash=tree.hash,
             document=tree.document,
             delivery=delivery,
+            trees=needed_trees(tree, router.trees),
         )
         # Start or deliver: each step is atomic on the server, and a run that closes between the
         # two sends us round again, so the event is never lost and never used twice.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
+from hub.run.runs import Delivery
 from hub.tree.node import Retry
 
-__all__ = ["ActionCall", "Home"]
+__all__ = ["EMIT", "ActionCall", "ChildCall", "Home"]
+
+EMIT = "hub.emit"
+"""The action that sends an event into the hub: `{"trigger": name, "event": {CloudEvents JSON}}`."""
 
 
 class ActionCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +38,41 @@ class ActionCall(msgspec.Struct, frozen=True, kw_only=True):
     label: str | None = None
 
 
+class ChildCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Another tree to be run: its definition as it was pinned, and the event that starts it.
+
+    `trees` are the definitions that it and those below it may run in turn.
+    """
+
+    run_id: str
+    tree: str
+    key: str | None
+    hash: str
+    document: bytes
+    trees: Mapping[str, bytes]
+    delivery: Delivery
+    path: str
+    detach: bool
+
+
 class Home(Protocol):
     """Where a run lives: its clock, its durable waits, and its hands."""
+
+    def leaving(self) -> bool:
+        """Is the home dropping the run from its memory? Then nothing may be cleaned up."""
+
+    def is_long(self, *, very: bool = False) -> bool:
+        """Has so much happened that the run should go on in a new part, and very soon?"""
+
+    async def settle(self) -> None:
+        """Return once all that has come in at this moment, cancellations too, has been seen."""
+
+    async def child(self, call: ChildCall) -> Any:
+        """Start a run and give its result, or its id at once if it is detached.
+
+        Raises `NodeFailed` when it fails or cannot be started, and `asyncio.CancelledError` once a
+        run that was cancelled with this one has really ended.
+        """
 
     def now(self) -> datetime:
         """The run's clock, in UTC; the same on every replay."""

@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from hub.event import Event
 from hub.run.state import Handled, MailboxState, Outcome, Stored
 
-__all__ = ["Mailbox"]
+__all__ = ["MAX_STORED", "MAX_STORED_BYTES", "Mailbox"]
 
 _SEEN = 1000
 """How many event ids a run remembers as used, for recognising a repeated delivery."""
 _HANDLED = 200
 """How many events the run can tell the fate of."""
+MAX_STORED = 1000
+"""How many unused events a run keeps; those beyond it are rejected."""
+MAX_STORED_BYTES = 512 * 1024
+"""How large unused events may be together, as JSON."""
 
 
 @dataclass(eq=False)
@@ -37,6 +43,7 @@ class Mailbox:
         self.state = state
         self._seen = dict.fromkeys(state.seen)
         self._waits: list[_Wait] = []
+        self._bytes = sum(map(_size, state.stored))
 
     def offer(self, event: Event, subscriptions: Sequence[str], now: datetime) -> Outcome:
         """Take in an event that satisfies the given subscriptions; say what became of it."""
@@ -57,6 +64,11 @@ class Mailbox:
         if all(name in self.state.lapsed for name in subscriptions):
             self._note(event, "late", now, subscriptions[0])
             return "late"
+        size = _size(stored)
+        if len(self.state.stored) >= MAX_STORED or self._bytes + size > MAX_STORED_BYTES:
+            self._note(event, "rejected", now, subscriptions[0])
+            return "rejected"
+        self._bytes += size
         self.state.stored.append(stored)
         self._note(event, "buffered", now, subscriptions[0])
         return "buffered"
@@ -71,33 +83,50 @@ class Mailbox:
         return True
 
     async def wait(
-        self, path: str, subscription: str, *, fresh: bool, late: str, now: datetime
-    ) -> Event:
+        self, path: str, subscription: str, *, after: int, late: str, now: datetime
+    ) -> Stored:
         """Take the oldest stored event of the subscription, or wait for the next one.
 
-        `fresh` passes over what came before the wait opened.
+        Events that were received as number `after` or before are passed over.
         """
         if subscription in self.state.lapsed:
             self.state.lapsed.remove(subscription)
-        if not fresh:
-            for stored in self.state.stored:
-                if subscription in stored.subscriptions:
-                    self.state.stored.remove(stored)
-                    self._note(stored.event, "resumed", now, subscription, path)
-                    return stored.event
+        for stored in self.state.stored:
+            if subscription in stored.subscriptions and stored.number > after:
+                self.state.stored.remove(stored)
+                self._bytes -= _size(stored)
+                self._note(stored.event, "resumed", now, subscription, path)
+                return stored
         wait = _Wait(path, subscription, late, asyncio.get_running_loop().create_future())
         self._waits.append(wait)
         try:
-            return (await wait.granted).event
+            return await wait.granted
         except asyncio.CancelledError:
             if wait.granted.done() and not wait.granted.cancelled():
                 # The wait was given up in the very turn that satisfied it: nothing is lost.
-                self._put_back(wait.granted.result())
-            elif wait.lapsing and wait.late != "keep":
+                self.put_back(wait.granted.result())
+            elif wait.lapsing and wait.late != "keep" and subscription not in self.state.lapsed:
                 self.state.lapsed.append(subscription)
             raise
         finally:
             self._waits.remove(wait)
+
+    def put_back(self, stored: Stored) -> None:
+        """Give an event to another wait after all: what had taken it was given up."""
+        for wait in self._waits:
+            if wait.subscription in stored.subscriptions and not wait.granted.done():
+                wait.granted.set_result(stored)
+                return
+        later = [s for s in self.state.stored if s.number > stored.number]
+        index = self.state.stored.index(later[0]) if later else len(self.state.stored)
+        self.state.stored.insert(index, stored)
+        self._bytes += _size(stored)
+        for place, handled in reversed(list(enumerate(self.state.handled))):
+            if handled.id == stored.event.id and handled.outcome == "resumed":
+                self.state.handled[place] = msgspec.structs.replace(
+                    handled, outcome="buffered", path=None
+                )
+                break
 
     def lapse(self, path: str) -> None:
         """The waits at or below a path are about to be given up because their time is over."""
@@ -108,11 +137,6 @@ class Mailbox:
     def granting(self, path: str) -> bool:
         """Has a wait at or below the path been given an event that it has not yet taken?"""
         return any(w.granted.done() for w in self._waits if _under(w.path, path))
-
-    def _put_back(self, stored: Stored) -> None:
-        later = [s for s in self.state.stored if s.number > stored.number]
-        index = self.state.stored.index(later[0]) if later else len(self.state.stored)
-        self.state.stored.insert(index, stored)
 
     def _remember(self, identifier: str) -> None:
         self._seen[identifier] = None
@@ -141,6 +165,10 @@ class Mailbox:
         )
         if len(handled) > _HANDLED:
             del handled[0]
+
+
+def _size(stored: Stored) -> int:
+    return len(msgspec.json.encode(stored.event))
 
 
 def _under(path: str, parent: str) -> bool:

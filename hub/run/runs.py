@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
@@ -31,8 +31,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Start(msgspec.Struct, frozen=True, kw_only=True):
     """A run to be started: by which event, with which definition pinned.
 
-    `document` is the tree's definition as canonical JSON, `hash` its content hash. Starting twice
-    by the same `event.id` is one start, also after the run has closed.
+    `document` is the tree's definition as canonical JSON, `hash` its content hash. `trees` are the
+    definitions of the trees that it may run, by name. Starting twice by the same `event.id` is one
+    start, also after the run has closed.
     """
 
     run_id: str
@@ -41,6 +42,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
     document: bytes
     delivery: Delivery
+    trees: Mapping[str, bytes] = {}
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):

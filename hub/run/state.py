@@ -58,8 +58,11 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class NodeState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One node's part of the document.
 
-    `deadline` is when its wait ends, `expires_at` when its timeout does. `attempt` counts from 1. `iteration` is the round
-    of a loop, from 0. `memory` is what the node itself keeps over continue-as-new.
+    `deadline` is when its wait ends, `expires_at` when its timeout does, `paused_until` when its
+    next try begins. `attempt` counts from 1, `iteration` is the round of a loop, from 0. `memory`
+    is what the node itself keeps. `given_up` says why its body was stopped, `halted` that it is
+    being cancelled for good; both hold while it still cleans up. `called` says that it may have
+    done something outside of the run.
     """
 
     type: str
@@ -69,11 +72,15 @@ class NodeState(msgspec.Struct, kw_only=True, omit_defaults=True):
     ended_at: datetime | None = None
     deadline: datetime | None = None
     expires_at: datetime | None = None
+    paused_until: datetime | None = None
     attempt: int = 0
     iteration: int | None = None
     result: Any = None
     error: Failure | None = None
     memory: Any = None
+    given_up: Failure | None = None
+    halted: bool = False
+    called: bool = False
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +137,10 @@ class RunState(msgspec.Struct, kw_only=True):
     mailbox: MailboxState = msgspec.field(default_factory=MailboxState)
     result: Any = None
     error: Failure | None = None
+    cancelling: bool = False
+    """Somebody has asked the run to stop; what is left is its cleaning up."""
+    part: int = 1
+    """A long run lives in several parts, each of which begins from the state of the one before."""
     calls: int = 0
     """How many actions the run has begun; gives each its idempotency key."""
     nonce: str = ""

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from hub.connector import Action
-from hub.errors import ActionFailed, ActionRefused, ExpressionError, NodeFailed
+from hub.errors import ActionFailed, ActionRefused, ExpressionError, InvalidEvent, NodeFailed
+from hub.event import Event
 from hub.fitting import fit
-from hub.run import ActionCall
+from hub.run import EMIT, ActionCall, ChildCall
 from hub.simulation.loop import VirtualLoop
 from hub.simulation.mocks import Mock, Mocks
 from hub.simulation.result import SimulatedCall
 from hub.simulation.shape import example_of
 from hub.tree import Retry
+from hub.tree.concurrency import first_done, halt
 
 __all__ = ["SimulatedHome", "World"]
 
@@ -41,6 +43,8 @@ class World:
         self.actions = actions
         self.calls: list[SimulatedCall] = []
         self.logs: list[str] = []
+        self.emit: Callable[[Event, str], None]
+        self.start_run: Callable[[ChildCall], asyncio.Task[Any]]
 
     def now(self) -> datetime:
         """The virtual time."""
@@ -78,7 +82,40 @@ class SimulatedHome:
     def changed(self) -> None:
         return
 
+    def leaving(self) -> bool:
+        return False
+
+    def is_long(self, *, very: bool = False) -> bool:
+        return False
+
+    async def settle(self) -> None:
+        return
+
+    async def child(self, call: ChildCall) -> Any:
+        task = self._world.start_run(call)
+        if call.detach:
+            return call.run_id
+        try:
+            await first_done([task])
+        except asyncio.CancelledError:
+            await halt([task])
+            raise
+        if task.cancelled():
+            raise NodeFailed("cancelled", f"the run {call.run_id} was cancelled", call.path)
+        try:
+            return task.result()
+        except NodeFailed as error:
+            raise NodeFailed(error.failure, error.message, call.path) from None
+
     async def call(self, call: ActionCall, retry: Retry | None) -> Any:
+        if call.action == EMIT:
+            given = call.arguments
+            try:
+                event = Event.from_cloudevent(given["event"])
+            except InvalidEvent as error:
+                raise NodeFailed("invalid_event", error.message, call.path, harmless=True) from None
+            self._world.emit(event, given["trigger"])
+            return None
         retry = retry or _DEFAULT_RETRY
         arguments = _with_links(call.arguments)
         attempt = 0
@@ -102,7 +139,13 @@ class SimulatedHome:
                 record.outcome, record.code = "failed", error.failure
                 record.message = error.message
                 if not _again(retry, attempt, error):
-                    raise NodeFailed(error.failure, error.message, call.path) from None
+                    raise NodeFailed(
+                        error.failure,
+                        error.message,
+                        call.path,
+                        # Refused at once: nothing was done. An earlier attempt may have done it.
+                        harmless=attempt == 1 and not error.retryable,
+                    ) from None
             except asyncio.CancelledError:
                 record.outcome = "cancelled"
                 raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import sys
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +81,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 f"the simulation has not come to an end after {self._max_steps:,} steps: a loop of "
                 "the tree has no end; give it `max`, or the scenario an event that ends it"
             )
+
+    def unbind(self) -> None:
+        """From now on count no steps: what is left is to put everything away."""
+        self._max_steps = sys.maxsize
 
     def _drain(self) -> None:
         ready = self._ready

@@ -14,7 +14,7 @@ from hub.connector import Action, installed_actions
 from hub.errors import NodeFailed, NotFound
 from hub.event import Event
 from hub.routing.router import CALLBACK, Match, Router
-from hub.run import Delivery, RunState, TreeRun
+from hub.run import ChildCall, Delivery, RunState, TreeRun
 from hub.simulation.home import SimulatedHome, World
 from hub.simulation.loop import VirtualLoop
 from hub.simulation.mocks import Mock, Mocks
@@ -24,7 +24,8 @@ from hub.simulation.result import (
     SimulatedRun,
     SimulationResult,
 )
-from hub.tree import Tree
+from hub.tree import Tree, tree_from_document
+from hub.tree.needs import needed_trees
 
 __all__ = ["START_TIME", "Simulation"]
 
@@ -58,6 +59,8 @@ class Simulation:
             Mocks(mocks or {}),
             installed_actions() if actions is None else actions,
         )
+        self._world.emit = self._accept
+        self._world.start_run = self._start_child
         self._runs: list[_Live] = []
         self._latest: dict[str, _Live] = {}
         self._seen: set[tuple[str, str]] = set()
@@ -115,6 +118,7 @@ class Simulation:
         """Give up what still waits."""
         if self._loop.is_closed():
             return
+        self._loop.unbind()
         for live in self._runs:
             live.run.suspending = True
             live.task.cancel()
@@ -162,13 +166,28 @@ class Simulation:
             return _fate(match, live.run.deliver(delivery))
         if match.outcome == "resume":
             return _fate(match, "no_run", f"no run {match.run_id} is live")
-        live = self._start(match.run_id, self.router.trees[match.tree], match.key)
+        tree = self.router.trees[match.tree]
+        live = self._start(match.run_id, tree, match.key, needed_trees(tree, self.router.trees))
         return _fate(match, live.run.deliver(delivery))
 
-    def _start(self, run_id: str, tree: Tree, key: str | None) -> _Live:
+    def _start_child(self, call: ChildCall) -> asyncio.Task[Any]:
+        live = self._latest.get(call.run_id)
+        if live is not None and not live.task.done():
+            raise NodeFailed(
+                "already_running",
+                f"the run {call.run_id} is live already",
+                call.path,
+                harmless=True,
+            )
+        tree = tree_from_document(call.document)
+        live = self._start(call.run_id, tree, call.key, call.trees)
+        live.run.deliver(call.delivery)
+        return live.task
+
+    def _start(self, run_id: str, tree: Tree, key: str | None, trees: Mapping[str, bytes]) -> _Live:
         state = RunState(id=run_id, tree=tree.name, key=key, hash=tree.hash)
         home = SimulatedHome(self._world, run_id, len(self._runs))
-        live = _Live(TreeRun(tree, state, home), home)
+        live = _Live(TreeRun(tree, state, home, trees), home)
         self._runs.append(live)
         self._latest[run_id] = live
         return live
@@ -186,15 +205,18 @@ class _Live:
     def __init__(self, run: TreeRun, home: SimulatedHome) -> None:
         self.run = run
         self.home = home
-        self.task = asyncio.get_running_loop().create_task(self._main())
+        self.task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(self._main())
+        # The state says how it has ended; nobody else need ask.
+        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    async def _main(self) -> None:
+    async def _main(self) -> Any:
         try:
-            await self.run.main()
-        except (NodeFailed, asyncio.CancelledError):
-            # The state says so. What else escapes is a fault of the program, and ends everything.
-            return
+            return await self.run.main()
+        except NodeFailed:
+            raise
         except Exception as error:
+            # The state says how a run has ended. What else escapes is a fault of the program, and
+            # ends everything.
             asyncio.get_running_loop().call_exception_handler({"exception": error})
 
     def result(self) -> SimulatedRun:

@@ -15,10 +15,12 @@ from temporalio.exceptions import ApplicationError
 
 from hub.connections import Connections
 from hub.connector import RunRef
-from hub.errors import ActionFailed, HubError
+from hub.errors import ActionFailed, Busy, HubError, InvalidEvent, NotFound
+from hub.event import Event
 from hub.links import CallbackClaims, Links
-from hub.run import ActionCall
+from hub.run import EMIT, ActionCall
 from hub.secrets import redact
+from hub.trigger import Intake
 
 __all__ = ["Actions"]
 
@@ -28,16 +30,27 @@ _MARK = re.compile(r"\[callback:([0-9a-f]+):([a-z][a-z0-9_]*)\]")
 
 
 class Actions:
-    """Performs actions for a worker, over the connections of the project as it is now."""
+    """Performs actions for a worker, over the connections of the project as it is now.
 
-    def __init__(self, connections: Callable[[], Connections], links: Links) -> None:
+    `intake` is where the events go that trees emit.
+    """
+
+    def __init__(
+        self,
+        connections: Callable[[], Connections],
+        links: Links,
+        intake: Intake | None = None,
+    ) -> None:
         self._connections = connections
         self._links = links
+        self._intake = intake
 
     @activity.defn(dynamic=True)
     async def perform(self, args: Sequence[RawValue]) -> Any:
         """Do the action that the activity's type names."""
         call = activity.payload_converter().from_payload(args[0].payload, ActionCall)
+        if call.action == EMIT:
+            return await self._emit(call)
         connections = self._connections()
         attempt = _Attempt(call, self._links, connections.project)
         beating = asyncio.create_task(_beat())
@@ -51,6 +64,7 @@ class Actions:
         except ActionFailed as error:
             raise ApplicationError(
                 redact(error.message),
+                {"attempt": attempt.attempt},
                 type=error.failure,
                 non_retryable=not error.retryable,
                 next_retry_delay=None
@@ -61,6 +75,33 @@ class Actions:
             raise ApplicationError(redact(error.message), type=error.code) from None
         finally:
             beating.cancel()
+
+    async def _emit(self, call: ActionCall) -> None:
+        """Take in an event that a tree sends. Its id is that of the step, so it comes in once."""
+        refused: HubError
+        try:
+            event = Event.from_cloudevent(call.arguments["event"])
+        except InvalidEvent as error:
+            refused = error
+        else:
+            if self._intake is not None:
+                try:
+                    await self._intake.accept(call.arguments["trigger"], [event])
+                except Busy as error:
+                    after = timedelta(seconds=error.retry_after)
+                    raise ApplicationError(
+                        error.message, type=error.code, next_retry_delay=after
+                    ) from None
+                except HubError as error:
+                    raise ApplicationError(redact(error.message), type=error.code) from None
+                return
+            refused = NotFound("this worker has no way into the hub, so its trees cannot `emit`")
+        raise ApplicationError(
+            refused.message,
+            {"attempt": activity.info().attempt},
+            type=refused.code,
+            non_retryable=True,
+        )
 
 
 async def _beat() -> None:

@@ -29,7 +29,6 @@ from temporalio.client import (
 from temporalio.client import (
     WorkflowExecution as Execution,
 )
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
@@ -40,10 +39,11 @@ from hub.run import Delivery, Failure, RunPage, RunState, RunSummary, Start, Sta
 from hub.run.state import RunStatus
 from hub.temporal.workflow import (
     HUB_KEY,
-    HUB_STATUS,
     HUB_TREE,
     HUB_WAITING_FOR,
+    Limits,
     RunInput,
+    attributes_of,
 )
 
 __all__ = ["TemporalRuns"]
@@ -80,9 +80,12 @@ _AWAY = (
 class TemporalRuns:
     """`hub.run.Runs` on a Temporal namespace."""
 
-    def __init__(self, client: Client, *, task_queue: str = "hub") -> None:
+    def __init__(
+        self, client: Client, *, task_queue: str = "hub", limits: Limits | None = None
+    ) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._limits = limits or Limits()
 
     async def start(self, start: Start) -> Started:
         client = self._client
@@ -91,6 +94,8 @@ class TemporalRuns:
             document=msgspec.Raw(start.document),
             key=start.key,
             delivery=start.delivery,
+            trees={name: msgspec.Raw(document) for name, document in start.trees.items()},
+            limits=self._limits,
         )
         request = StartWorkflowExecutionRequest(
             namespace=client.namespace,
@@ -104,13 +109,7 @@ class TemporalRuns:
         request.workflow_type.name = start.tree
         request.task_queue.name = self._task_queue
         request.input.payloads.extend(await client.data_converter.encode([payload]))
-        attributes: list[SearchAttributePair[Any]] = [
-            SearchAttributePair(HUB_TREE, start.tree),
-            SearchAttributePair(HUB_STATUS, "running"),
-        ]
-        if start.key is not None:
-            attributes.append(SearchAttributePair(HUB_KEY, start.key))
-        encode_search_attributes(TypedSearchAttributes(attributes), request.search_attributes)
+        encode_search_attributes(attributes_of(start.tree, start.key), request.search_attributes)
         async with _reaching():
             response = await client.workflow_service.start_workflow_execution(
                 request, retry=False, timeout=_RPC_TIMEOUT
@@ -158,6 +157,8 @@ class TemporalRuns:
         if waiting_for is not None:
             wanted.append(f"HubWaitingFor = {_quoted(waiting_for)}")
             wanted.append("ExecutionStatus = 'Running'")
+        # The earlier parts of a run that went on are no runs of their own.
+        wanted.append("ExecutionStatus != 'ContinuedAsNew'")
         try:
             token = base64.urlsafe_b64decode(cursor) if cursor else None
         except (binascii.Error, ValueError):

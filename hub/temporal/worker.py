@@ -13,6 +13,7 @@ from hub.connections import Connections
 from hub.links import Links
 from hub.temporal.actions import Actions
 from hub.temporal.workflow import TreeWorkflow
+from hub.trigger import Intake
 
 __all__ = ["make_worker"]
 
@@ -22,14 +23,16 @@ def make_worker(
     *,
     connections: Callable[[], Connections],
     links: Links,
+    intake: Intake | None = None,
     task_queue: str = "hub",
 ) -> Worker:
-    """A worker for every tree. `connections` gives the project's connections as they are now.
+    """A worker for every tree. `connections` gives the project's connections as they are now;
+    `intake` takes in the events that trees emit.
 
     The workflow runs unsandboxed, which is several times faster; the stored histories that the
     tests replay in fresh processes are what guards its determinism instead.
     """
-    actions = Actions(connections, links)
+    actions = Actions(connections, links, intake)
     return Worker(
         client,
         task_queue=task_queue,

@@ -14,22 +14,41 @@ from typing import Any
 
 import msgspec
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
+from temporalio.common import (
+    RawValue,
+    RetryPolicy,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+)
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     CancelledError,
+    ChildWorkflowError,
+    TerminatedError,
+    WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
 from temporalio.exceptions import TimeoutError as ActionTimeout
 
 from hub.connector import installed_actions
 from hub.errors import HubError, NodeFailed
-from hub.run import ActionCall, Delivery, RunState, TreeRun
+from hub.run import ActionCall, ChildCall, Delivery, RunState, Suspended, TreeRun
 from hub.temporal.details import describe
 from hub.tree import Retry, tree_from_document
+from hub.tree.concurrency import first_done, halt
 
-__all__ = ["HUB_KEY", "HUB_STATUS", "HUB_TREE", "HUB_WAITING_FOR", "RunInput", "TreeWorkflow"]
+__all__ = [
+    "HUB_KEY",
+    "HUB_STATUS",
+    "HUB_TREE",
+    "HUB_WAITING_FOR",
+    "Limits",
+    "RunInput",
+    "TreeWorkflow",
+    "attributes_of",
+]
 
 HUB_TREE = SearchAttributeKey.for_keyword("HubTree")
 HUB_KEY = SearchAttributeKey.for_keyword("HubKey")
@@ -41,11 +60,26 @@ _HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 _DEFAULT_RETRY = Retry(attempts=0, backoff=timedelta(seconds=1), max=timedelta(minutes=5))
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When a run goes on in a new part: the lengths of its history that are enough for that.
+
+    The run carries them, since a replay must come to the same decisions. Temporal ends a run at
+    51,200 events, 50 MiB or 10,000 signals. At `factor` times these lengths the run does not wait
+    for a quiet moment any more, but makes one.
+    """
+
+    events: int = 4000
+    size: int = 4 * 1024 * 1024
+    signals: int = 2000
+    factor: int = 3
+
+
 class RunInput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run is started with.
 
-    `document` is the pinned definition and `hash` its name. `delivery` is the start event where
-    it does not come as a signal. `state` is there when the run continues an earlier part of itself.
+    `document` is the pinned definition and `hash` its name, `trees` are the definitions of the trees
+    that it may run. `delivery` is the start event where it does not come as a signal. `state` is
+    there when the run continues an earlier part of itself.
     """
 
     hash: str
@@ -53,6 +87,19 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str | None = None
     delivery: Delivery | None = None
     state: RunState | None = None
+    trees: dict[str, msgspec.Raw] = {}
+    limits: Limits = Limits()
+
+
+def attributes_of(tree: str, key: str | None) -> TypedSearchAttributes:
+    """The search attributes that a run is started with."""
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(HUB_TREE, tree),
+        SearchAttributePair(HUB_STATUS, "running"),
+    ]
+    if key is not None:
+        pairs.append(SearchAttributePair(HUB_KEY, key))
+    return TypedSearchAttributes(pairs)
 
 
 @workflow.defn(dynamic=True)
@@ -62,8 +109,11 @@ class TreeWorkflow:
     @workflow.init
     def __init__(self, args: Sequence[RawValue]) -> None:
         self._broken: str | None = None
-        self._published: list[str] = []
         self._publishing = False
+        self._signals = 0
+        info = workflow.info()
+        # What an earlier part has published still stands.
+        self._published = list(info.typed_search_attributes.get(HUB_WAITING_FOR) or ())
         try:
             given = workflow.payload_converter().from_payload(args[0].payload, RunInput)
             tree = tree_from_document(bytes(given.document))
@@ -71,11 +121,11 @@ class TreeWorkflow:
             # An input that no worker can read must end the run, not block it for ever.
             self._broken = str(error)
             return
-        info = workflow.info()
         state = given.state or RunState(
             id=info.workflow_id, tree=tree.name, key=given.key, hash=given.hash
         )
-        self._run = TreeRun(tree, state, self)
+        self._given = given
+        self._run = TreeRun(tree, state, self, {n: bytes(d) for n, d in given.trees.items()})
         if given.delivery is not None and given.state is None:
             self._run.deliver(given.delivery)
 
@@ -86,6 +136,12 @@ class TreeWorkflow:
             raise ApplicationError(self._broken, type="invalid_input", non_retryable=True)
         try:
             return await self._run.main()
+        except Suspended:
+            state = self._run.state
+            state.part += 1
+            workflow.continue_as_new(
+                msgspec.structs.replace(self._given, delivery=None, state=state)
+            )
         except NodeFailed as error:
             raise ApplicationError(
                 error.message, {"path": error.path}, type=error.failure, non_retryable=True
@@ -96,6 +152,7 @@ class TreeWorkflow:
         """An event for this run."""
         if self._broken is not None:
             return
+        self._signals += 1
         try:
             delivery = workflow.payload_converter().from_payload(payload.payload, Delivery)
         except RuntimeError as error:
@@ -110,6 +167,31 @@ class TreeWorkflow:
 
     # -- the run's home: see hub.run.home.Home --------------------------------------------
 
+    def leaving(self) -> bool:
+        # Temporal cancels every task of a run that it drops from its cache. Only what may not be
+        # done any more then tells that from a cancellation of the run.
+        try:
+            workflow.random()
+        except BaseException:
+            return True
+        return False
+
+    def is_long(self, *, very: bool = False) -> bool:
+        info, limits = workflow.info(), self._given.limits
+        factor = limits.factor if very else 1
+        return (
+            info.get_current_history_length() >= limits.events * factor
+            or info.get_current_history_size() >= limits.size * factor
+            or self._signals >= limits.signals * factor
+        )
+
+    async def settle(self) -> None:
+        # Signals of a moment are handled before its cancellation is seen. When a timer fires, both
+        # of that moment have been.
+        await workflow.sleep(
+            timedelta(milliseconds=1), summary="before the run goes on in a new part"
+        )
+
     def now(self) -> datetime:
         return workflow.now()
 
@@ -122,6 +204,49 @@ class TreeWorkflow:
     def wants_scope(self, action: str) -> bool:
         known = installed_actions().get(action)
         return known is not None and known.needs_scope
+
+    async def child(self, call: ChildCall) -> Any:
+        given = RunInput(
+            hash=call.hash,
+            document=msgspec.Raw(call.document),
+            key=call.key,
+            delivery=call.delivery,
+            trees={name: msgspec.Raw(document) for name, document in call.trees.items()},
+            limits=self._given.limits,
+        )
+        try:
+            child = await workflow.start_child_workflow(
+                call.tree,
+                given,
+                id=call.run_id,
+                search_attributes=attributes_of(call.tree, call.key),
+                cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON
+                if call.detach
+                else workflow.ParentClosePolicy.REQUEST_CANCEL,
+            )
+        except WorkflowAlreadyStartedError:
+            raise NodeFailed(
+                "already_running",
+                f"the run {call.run_id} is live already",
+                call.path,
+                harmless=True,
+            ) from None
+        except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                raise asyncio.CancelledError from None
+            raise _child_failure(error, call) from None
+        if call.detach:
+            return call.run_id
+        try:
+            await first_done([child])
+        except asyncio.CancelledError:
+            await halt([child])
+            raise
+        try:
+            return child.result()
+        except ChildWorkflowError as error:
+            raise _child_failure(error, call) from None
 
     async def call(self, call: ActionCall, retry: Retry | None) -> Any:
         retry = retry or _DEFAULT_RETRY
@@ -156,12 +281,14 @@ class TreeWorkflow:
 
     def changed(self) -> None:
         # Several nodes may change in one turn; what others see is written once, at its end.
-        if not self._publishing:
+        if not self._publishing and not self._run.leaving:
             self._publishing = True
             asyncio.get_running_loop().call_soon(self._publish)
 
     def _publish(self) -> None:
         self._publishing = False
+        if self._run.leaving:
+            return
         state = self._run.state
         workflow.set_current_details(describe(state))
         waiting = list(dict.fromkeys(state.waiting_for))
@@ -174,9 +301,26 @@ class TreeWorkflow:
 def _node_failure(error: ActivityError, call: ActionCall) -> NodeFailed:
     cause = error.cause
     if isinstance(cause, ApplicationError):
-        return NodeFailed(cause.type or "failed", cause.message, call.path)
+        return NodeFailed(
+            cause.type or "failed",
+            cause.message,
+            call.path,
+            # Refused at the first attempt: nothing was done. An earlier one may have done it.
+            harmless=cause.non_retryable and tuple(cause.details) == ({"attempt": 1},),
+        )
     if isinstance(cause, ActionTimeout):
         return NodeFailed("action_timeout", f"{call.action} gave no answer in time", call.path)
     if isinstance(cause, CancelledError):
         return NodeFailed("cancelled", f"{call.action} was cancelled", call.path)
+    return NodeFailed("failed", str(cause or error), call.path)
+
+
+def _child_failure(error: ChildWorkflowError, call: ChildCall) -> NodeFailed:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return NodeFailed(cause.type or "failed", cause.message, call.path)
+    if isinstance(cause, CancelledError):
+        return NodeFailed("cancelled", f"the run {call.run_id} was cancelled", call.path)
+    if isinstance(cause, TerminatedError):
+        return NodeFailed("terminated", f"the run {call.run_id} was terminated", call.path)
     return NodeFailed("failed", str(cause or error), call.path)

@@ -2,15 +2,29 @@
 
 `asyncio.wait`, `as_completed` and `TaskGroup` keep their tasks in sets, whose order differs from
 process to process. Here tasks stand in lists, and a task that is cancelled is awaited to its end.
+
+None of these is awaited in a `finally`: a run that its home drops from memory is closed there, and
+must not wait for anything.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
-__all__ = ["first_done", "halt"]
+__all__ = ["first_done", "halt", "spawn"]
+
+_T = TypeVar("_T")
+
+
+def spawn(work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    """A task for the work. The work is closed where no task can be had any more."""
+    try:
+        return asyncio.get_running_loop().create_task(work)
+    except BaseException:
+        work.close()
+        raise
 
 
 async def first_done(tasks: Sequence[asyncio.Future[Any]]) -> None:

@@ -6,9 +6,10 @@ reading, validation, the JSON Schema and the docs follow from the fields.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import (
@@ -100,6 +101,8 @@ class Node(ABC):
     aliases: ClassVar[tuple[str, ...]] = ()
     binds: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The names that nodes below a field see beside the others: {"do": ("item", "index")}."""
+    retried_by_home: ClassVar[bool] = False
+    """Does the place where runs live try it again, as for actions, rather than the run itself?"""
 
     path: str = ""
     place: tuple[str | int, ...] = ()
@@ -119,6 +122,9 @@ class Node(ABC):
     ] = None
     abort_on: Annotated[
         Subscribed | None, Doc("an event that stops it when it comes; it fails (`aborted`)")
+    ] = None
+    undo: Annotated[
+        Node | None, Doc("what makes the step of a `saga` undone, when the saga fails after it")
     ] = None
 
     @abstractmethod
@@ -185,6 +191,10 @@ def node(verb: str, *, primary: str | None = None) -> Callable[[type[_T]], type[
 class Run(Protocol):
     """The run as one node sees it. Everything else a node needs is plain asyncio."""
 
+    @property
+    def leaving(self) -> bool:
+        """Is the run being put away, to go on later? Then nothing is to be cleaned up."""
+
     def now(self) -> datetime:
         """The run's own clock, in UTC."""
 
@@ -201,17 +211,47 @@ class Run(Protocol):
         already is not run again: its outcome is given at once.
         """
 
-    def frame(self, node: Node, index: int, **names: Any) -> Run:
-        """The same run for the round `index` of a loop, with more names in scope."""
+    async def clean_up(self, node: Node) -> Any:
+        """Run a child to its end, also when this node is cancelled meanwhile or was before."""
 
-    def forget(self, node: Node) -> None:
-        """Drop the states below a node, so that its next round begins anew."""
+    async def give_up(
+        self, children: Sequence[tuple[Run, Node]], tasks: Sequence[asyncio.Task[Any]]
+    ) -> None:
+        """Cancel the children for good, and wait until each has cleaned up after itself.
+
+        The tasks are those that execute them. Those that are done stay as they are; when the run
+        is only being put away, nothing is noted.
+        """
+
+    def status(self, node: Node) -> str:
+        """How a child stands: `pending` before it begins."""
+
+    def touched(self, node: Node) -> bool:
+        """May something outside of the run have been done by the child, or by one below it?"""
+
+    def scoped(self, **names: Any) -> Run:
+        """The same run with more names in scope."""
+
+    def frame(self, node: Node, number: int, /, **names: Any) -> Run:
+        """The same run for the round of that number of a loop, with more names in scope.
+
+        The results of steps of the round are seen first in the round itself.
+        """
+
+    def forget(self, node: Node, index: int | None = None) -> None:
+        """Drop the states below a node, or those of one round of it."""
 
     def recall(self, node: Node) -> Any:
         """What the node remembered before; None at first."""
 
     def remember(self, node: Node, value: Any) -> None:
         """Keep a JSON value for the node over continue-as-new."""
+
+    def at_round(self, node: Node, index: int) -> None:
+        """Show which round of its loop the node is in."""
+
+    async def breathe(self) -> None:
+        """Let time pass, however little: what never waits would keep all others from working."""
 
     async def sleep_until(self, node: Node, until: datetime) -> None:
         """Wait durably until a time."""
@@ -225,6 +265,14 @@ class Run(Protocol):
         self, node: Node, action: str, arguments: dict[str, Any], connection: str | None
     ) -> Any:
         """Have a connector's action done, with the node's `retry`. Raises `NodeFailed`."""
+
+    async def emit(self, node: Node, trigger: str, event: dict[str, Any]) -> None:
+        """Send an event into the hub at a trigger. `event` lacks id and source."""
+
+    async def child(
+        self, node: Node, tree: str, data: Any, *, key: str | None, detach: bool
+    ) -> Any:
+        """Run another tree; its result, or its id if it is not waited for."""
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable of the run."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from hub.errors import NodeFailed
 from hub.expressions import Expression, Template
 from hub.tree.node import Doc, Node, Run, node
 
-__all__ = ["CallAction", "Check", "Fail", "Log", "Set"]
+__all__ = ["CallAction", "Check", "Emit", "Fail", "Log", "Set", "Succeed"]
 
 
 @dataclass(kw_only=True, eq=False)
 class CallAction(Node):
     """Have a connector do something. Its verb is the action's own name, `email.send`."""
+
+    retried_by_home: ClassVar[bool] = True
 
     action: str
     arguments: Template
@@ -79,3 +81,37 @@ class Fail(Node):
     async def run(self, run: Run) -> Any:
         said = run.evaluate(self.message) if self.message is not None else None
         raise NodeFailed(self.code, str(said or "the tree says so"), self.path)
+
+
+@node("succeed", primary="result")
+class Succeed(Node):
+    """Succeed, with a result of your own."""
+
+    result: Annotated[Template | None, Doc("the result; `${{ }}` anywhere in it")] = None
+
+    async def run(self, run: Run) -> Any:
+        return None if self.result is None else run.evaluate(self.result)
+
+
+@node("emit", primary="type_")
+class Emit(Node):
+    """Send an event into the hub, as if it had come in at one of the triggers.
+
+    It is in the journal when the node succeeds, and starts and resumes runs like any other.
+    """
+
+    retried_by_home: ClassVar[bool] = True
+
+    type_: Annotated[Template, Doc("the event's type: `order.paid`")]
+    trigger: Annotated[str, Doc("the name of the trigger at which it comes in")]
+    data: Annotated[Template | None, Doc("the event's data; `${{ }}` anywhere in it")] = None
+    subject: Annotated[Template | None, Doc("what the event is about")] = None
+
+    async def run(self, run: Run) -> Any:
+        event: dict[str, Any] = {"type": str(run.evaluate(self.type_))}
+        if self.subject is not None:
+            event["subject"] = str(run.evaluate(self.subject))
+        if self.data is not None:
+            event["data"] = run.evaluate(self.data)
+        await run.emit(self, self.trigger, event)
+        return event
