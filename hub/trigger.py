@@ -1,7 +1,8 @@
 """What a trigger is: a place where events come in.
 
 A kind of trigger is found by the entry point group `hub.triggers`, in this package or any other.
-Two shapes exist: `HttpTrigger` answers HTTP requests, `ConsumerTrigger` consumes by itself.
+Three shapes exist: `HttpTrigger` answers HTTP requests, `ConsumerTrigger` consumes by itself, and
+`ScheduleTrigger` is a timetable that the place where runs live keeps.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from hub.errors import Diagnostic
 from hub.event import Event
 from hub.fitting import fit
+from hub.timetable import Timetable
 
 __all__ = [
     "ConsumerIntake",
@@ -31,6 +33,7 @@ __all__ = [
     "Received",
     "Request",
     "Response",
+    "ScheduleTrigger",
     "Trigger",
     "installed_triggers",
 ]
@@ -185,6 +188,18 @@ class ConsumerTrigger(Trigger):
     @abstractmethod
     def status(self) -> ConsumerStatus:
         """How it does just now."""
+
+
+class ScheduleTrigger(Trigger):
+    """A trigger that is due at set times, and starts trees also when no process of the hub runs.
+
+    It may be written in a tree itself, in the place of a trigger's name.
+    """
+
+    @property
+    @abstractmethod
+    def timetable(self) -> Timetable:
+        """When it is due."""
 
 
 @cache
