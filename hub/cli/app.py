@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import consume, events, project, runs, simulate, test, trees
+from hub.cli import consume, events, project, runs, schema, simulate, test, trees
 
 __all__ = ["app"]
 
@@ -46,6 +46,7 @@ app.command("init")(project.init)
 app.command("validate")(project.validate)
 app.command("test")(test.run_tests)
 app.command("simulate")(simulate.simulate)
+app.command("schema")(schema.schema)
 app.command("doctor")(project.doctor)
 app.add_typer(events.app, name="events")
 app.add_typer(runs.app, name="runs")
