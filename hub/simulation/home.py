@@ -35,7 +35,11 @@ class World:
     """What all runs of a simulation share."""
 
     def __init__(
-        self, loop: VirtualLoop, start: datetime, mocks: Mocks, actions: Mapping[str, Action]
+        self,
+        loop: VirtualLoop,
+        start: datetime,
+        mocks: Mocks,
+        actions: Mapping[str, Action],
     ) -> None:
         self.loop = loop
         self.start = start
@@ -44,7 +48,7 @@ class World:
         self.calls: list[SimulatedCall] = []
         self.logs: list[str] = []
         self.emit: Callable[[Event, str], None]
-        self.start_run: Callable[[ChildCall], asyncio.Task[Any]]
+        self.start_run: Callable[[ChildCall, str], asyncio.Task[Any]]
 
     def now(self) -> datetime:
         """The virtual time."""
@@ -56,6 +60,7 @@ class SimulatedHome:
 
     def __init__(self, world: World, run_id: str, number: int) -> None:
         self._world = world
+        self._run_id = run_id
         self._seed = f"{run_id}:{number}"
         self._ids = 0
         self.calls: list[SimulatedCall] = []
@@ -92,7 +97,7 @@ class SimulatedHome:
         return
 
     async def child(self, call: ChildCall) -> Any:
-        task = self._world.start_run(call)
+        task = self._world.start_run(call, self._run_id)
         if call.detach:
             return call.run_id
         try:
@@ -108,14 +113,6 @@ class SimulatedHome:
             raise NodeFailed(error.failure, error.message, call.path) from None
 
     async def call(self, call: ActionCall, retry: Retry | None) -> Any:
-        if call.action == EMIT:
-            given = call.arguments
-            try:
-                event = Event.from_cloudevent(given["event"])
-            except InvalidEvent as error:
-                raise NodeFailed("invalid_event", error.message, call.path, harmless=True) from None
-            self._world.emit(event, given["trigger"])
-            return None
         retry = retry or _DEFAULT_RETRY
         arguments = _with_links(call.arguments)
         attempt = 0
@@ -179,9 +176,19 @@ class SimulatedHome:
         if mock.fail is not None:
             kind = ActionFailed if mock.fail.retryable else ActionRefused
             raise kind(mock.fail.code, mock.fail.message)
+        if name == EMIT:
+            self._emit(arguments)
+            return None
         if mock.result is not msgspec.UNSET:
             return mock.result
         return None if action is None else example_of(action.output, self._world.now())
+
+    def _emit(self, arguments: dict[str, Any]) -> None:
+        try:
+            event = Event.from_cloudevent(arguments["event"])
+        except InvalidEvent as error:
+            raise ActionRefused(error.code, error.message) from None
+        self._world.emit(event, arguments["trigger"])
 
 
 def _again(retry: Retry, attempt: int, error: ActionFailed) -> bool:

@@ -10,6 +10,7 @@ from hub.connector import Action, installed_actions
 from hub.durations import parse_duration
 from hub.errors import InvalidDuration
 from hub.routing.router import Router
+from hub.run import EMIT
 from hub.tree import Tree
 from hub.tree.report import Report
 from hub.tree.words import Place, did_you_mean, kind_of, listed
@@ -34,7 +35,7 @@ class Reading:
         self.report = Report(document, file)
         self.installed = installed_actions() if actions is None else actions
         used = (n for t in router.trees.values() for n in t.nodes() if hasattr(n, "action"))
-        self.actions = sorted({*self.installed, *(str(node.action) for node in used)})
+        self.actions = sorted({EMIT, *self.installed, *(str(node.action) for node in used)})
 
     def problem(self, place: Place, message: str, suggestion: str | None = None) -> None:
         """Note what is wrong at a place."""

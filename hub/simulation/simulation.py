@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from hub.connector import Action, installed_actions
 from hub.errors import NodeFailed, NotFound
 from hub.event import Event
 from hub.routing.router import CALLBACK, Match, Router
-from hub.run import ChildCall, Delivery, RunState, TreeRun
+from hub.run import ChildCall, Delivery, RunState, Suspended, TreeRun
 from hub.simulation.home import SimulatedHome, World
 from hub.simulation.loop import VirtualLoop
 from hub.simulation.mocks import Mock, Mocks
@@ -39,7 +39,8 @@ class Simulation:
     """A hub in virtual time: trees, the real router, and mocks instead of connectors.
 
     `send` and `cancel` plan what happens from outside; `run` lives it. A simulation is closed at
-    the end (`with`), which gives up the runs that still wait.
+    the end (`with`), which gives up the runs that still wait. `cuts` is asked whenever a run could
+    go on in a new part, from its document; by default it never does.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Simulation:
         start_time: datetime = START_TIME,
         actions: Mapping[str, Action] | None = None,
         max_steps: int = _MAX_STEPS,
+        cuts: Callable[[], bool] | None = None,
     ) -> None:
         self.router = trees if isinstance(trees, Router) else Router(trees)
         self._loop = VirtualLoop(max_steps)  # type: ignore[abstract]  # only what asyncio needs
@@ -58,8 +60,9 @@ class Simulation:
             start_time.astimezone(UTC),
             Mocks(mocks or {}),
             installed_actions() if actions is None else actions,
+            cuts,
         )
-        self._world.emit = self._accept
+        self._world.emit = self._emit
         self._world.start_run = self._start_child
         self._runs: list[_Live] = []
         self._latest: dict[str, _Live] = {}
@@ -170,7 +173,11 @@ class Simulation:
         live = self._start(match.run_id, tree, match.key, needed_trees(tree, self.router.trees))
         return _fate(match, live.run.deliver(delivery))
 
-    def _start_child(self, call: ChildCall) -> asyncio.Task[Any]:
+    def _emit(self, event: Event, trigger: str) -> None:
+        # As from the journal: in this moment, but after the step that sends it.
+        self._loop.call_soon(self._accept, event, trigger)
+
+    def _start_child(self, call: ChildCall, parent: str) -> asyncio.Task[Any]:
         live = self._latest.get(call.run_id)
         if live is not None and not live.task.done():
             raise NodeFailed(
@@ -180,14 +187,21 @@ class Simulation:
                 harmless=True,
             )
         tree = tree_from_document(call.document)
-        live = self._start(call.run_id, tree, call.key, call.trees)
+        live = self._start(call.run_id, tree, call.key, call.trees, parent)
         live.run.deliver(call.delivery)
         return live.task
 
-    def _start(self, run_id: str, tree: Tree, key: str | None, trees: Mapping[str, bytes]) -> _Live:
+    def _start(
+        self,
+        run_id: str,
+        tree: Tree,
+        key: str | None,
+        trees: Mapping[str, bytes],
+        parent: str | None = None,
+    ) -> _Live:
         state = RunState(id=run_id, tree=tree.name, key=key, hash=tree.hash)
         home = SimulatedHome(self._world, run_id, len(self._runs))
-        live = _Live(TreeRun(tree, state, home, trees), home)
+        live = _Live(TreeRun(tree, state, home, trees), home, parent)
         self._runs.append(live)
         self._latest[run_id] = live
         return live
@@ -202,16 +216,21 @@ class Simulation:
 class _Live:
     """A run at work, and its task."""
 
-    def __init__(self, run: TreeRun, home: SimulatedHome) -> None:
+    def __init__(self, run: TreeRun, home: SimulatedHome, parent: str | None) -> None:
         self.run = run
         self.home = home
+        self.parent = parent
         self.task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(self._main())
         # The state says how it has ended; nobody else need ask.
         self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _main(self) -> Any:
         try:
-            return await self.run.main()
+            while True:
+                try:
+                    return await self.run.main()
+                except Suspended:
+                    self._go_on()
         except NodeFailed:
             raise
         except Exception as error:
@@ -219,12 +238,22 @@ class _Live:
             # ends everything.
             asyncio.get_running_loop().call_exception_handler({"exception": error})
 
+    def _go_on(self) -> None:
+        """Take the run up again from its document, in a new part."""
+        state = _copy(self.run.state)
+        state.part += 1
+        self.run = TreeRun(self.run.tree, state, self.home, self.run.trees)
+
     def result(self) -> SimulatedRun:
-        state = msgspec.convert(msgspec.to_builtins(self.run.state), RunState)
+        state = _copy(self.run.state)
         state.nonce = ""
-        return SimulatedRun(
-            state=state, calls=[msgspec.structs.replace(call) for call in self.home.calls]
-        )
+        calls = [msgspec.structs.replace(call) for call in self.home.calls]
+        return SimulatedRun(state=state, calls=calls, parent=self.parent)
+
+
+def _copy(state: RunState) -> RunState:
+    """The document as it is carried over: through JSON."""
+    return msgspec.json.decode(msgspec.json.encode(state), type=RunState)
 
 
 def _fate(match: Match, outcome: str, reason: str | None = None) -> SimulatedDelivery:
