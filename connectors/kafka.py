@@ -37,11 +37,13 @@ from hub.errors import ActionFailed, ActionRefused
 from hub.kafka import (
     REFUSED_ACCESS,
     Security,
+    cause_of,
     check_brokers,
     check_security,
     quiet_client,
     reason_of,
     start_producer,
+    stop_producer,
 )
 
 __all__ = ["CloudEvent", "Kafka", "Message", "Published", "Settings"]
@@ -75,13 +77,9 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What makes the message a CloudEvent. Its id is the call's own, the same in every attempt."""
 
     type: Annotated[str, Meta(min_length=1, description="The event's type, such as order.paid")]
-    source: Annotated[
-        str | None, Meta(min_length=1, description="Who says so; when left out, the tree")
-    ] = None
+    source: Annotated[str | None, Meta(description="Who says so; when left out, the tree")] = None
     subject: Annotated[str | None, Meta(description="What it is about")] = None
-    id: Annotated[
-        str | None, Meta(min_length=1, description="An id of your own instead of the call's")
-    ] = None
+    id: Annotated[str | None, Meta(description="An id of your own instead of the call's")] = None
     extensions: Annotated[
         dict[Annotated[str, Meta(pattern=_ATTRIBUTE)], str | int | bool],
         Meta(description="More attributes; names are lower-case letters and digits"),
@@ -152,13 +150,14 @@ class Kafka(Connector):
         headers, identity = _headers(message, call, content_type)
         producer = await self._started()
         try:
-            sent = await producer.send_and_wait(
-                message.topic,
-                value=value,
-                key=None if message.key is None else str(message.key).encode(),
-                headers=headers,
-                partition=message.partition,
-            )
+            async with asyncio.timeout(_PATIENCE * 1.5):
+                sent = await producer.send_and_wait(
+                    message.topic,
+                    value=value,
+                    key=None if message.key is None else str(message.key).encode(),
+                    headers=headers,
+                    partition=message.partition,
+                )
         except (KafkaError, TimeoutError, OSError, AssertionError, UnicodeError) as error:
             raise await self._failure(error, message) from None
         return Published(
@@ -169,11 +168,7 @@ class Kafka(Connector):
         """Send what is on its way and let go of the cluster."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            try:
-                async with asyncio.timeout(5):
-                    await producer.stop()
-            except (KafkaError, TimeoutError, OSError):
-                pass
+            await stop_producer(producer)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -194,8 +189,10 @@ class Kafka(Connector):
                         compression_type="gzip" if self.settings.compression else None,
                         request_timeout_ms=int(_PATIENCE * 1000),
                     )
-            except (KafkaError, TimeoutError, OSError, ssl.SSLError) as error:
-                raise _unreachable(error) from None
+            except (KafkaError, TimeoutError, OSError) as error:
+                settings = self.settings
+                cause = await cause_of(error, settings.brokers, settings.security)
+                raise _unreachable(cause) from None
             return self._producer
 
     async def _failure(self, error: Exception, message: Message) -> ActionFailed:
@@ -236,6 +233,11 @@ class Kafka(Connector):
                 if producer is not None:
                     cluster = await producer.client.fetch_all_metadata()
         except (KafkaError, TimeoutError, OSError) as error:
+            # What waits in the producer would be sent some day, long after the run was told that
+            # this attempt has failed.
+            if self._producer is producer and producer is not None:
+                self._producer = None
+                await stop_producer(producer, patience=0.1)
             return _unreachable(error)
         if cluster is not None and message.topic not in cluster.topics():
             return ActionFailed("unknown_topic", f"there is no topic {message.topic} yet")
@@ -306,4 +308,6 @@ def _unreachable(error: BaseException) -> ActionFailed:
         return ActionRefused(
             "kafka_auth", f"kafka: {reason_of(error)}: check username and password"
         )
+    if isinstance(error, ssl.SSLError):
+        return ActionRefused("kafka_tls", f"kafka: {reason_of(error)}")
     return ActionFailed("kafka_unreachable", f"kafka: {reason_of(error)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import ssl
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from aiokafka import AIOKafkaProducer
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
@@ -31,12 +33,14 @@ from hub.errors import Diagnostic
 __all__ = [
     "REFUSED_ACCESS",
     "Security",
+    "cause_of",
     "check_brokers",
     "check_security",
     "client_options",
     "quiet_client",
     "reason_of",
     "start_producer",
+    "stop_producer",
 ]
 
 REFUSED_ACCESS: tuple[type[KafkaError], ...] = (
@@ -181,6 +185,25 @@ def quiet_client() -> None:
         logger.setLevel(logging.CRITICAL + 1)
 
 
+async def cause_of(
+    error: Exception, brokers: str | list[str], security: Security | None
+) -> Exception:
+    """What is behind a first contact that failed, by one more: aiokafka tells it to its log alone."""
+    if not isinstance(error, KafkaConnectionError):
+        return error
+    options = client_options(brokers, security)
+    causes: list[Exception] = []
+    for host, port, _ in collect_hosts(options.pop("bootstrap_servers")):
+        try:
+            connection = await create_conn(host, port, request_timeout_ms=5000, **options)
+        except (OSError, KafkaError, TimeoutError) as cause:
+            causes.append(cause)
+        else:
+            await connection.close()
+    telling = [one for one in causes if isinstance(one, (*REFUSED_ACCESS, ssl.SSLError))]
+    return telling[0] if telling else error
+
+
 def reason_of(error: BaseException) -> str:
     """Why a cluster could not be used, in words."""
     match error:
@@ -190,6 +213,10 @@ def reason_of(error: BaseException) -> str:
             return "the brokers do not answer in time"
         case _ if isinstance(error, REFUSED_ACCESS):
             return f"the brokers refuse access ({type(error).__name__})"
+        case ssl.SSLCertVerificationError():
+            return f"the brokers' certificate is not trusted: {error.verify_message}"
+        case ssl.SSLError():
+            return f"the brokers do not speak TLS as expected ({error.reason})"
         case KafkaError():
             return str(error) or type(error).__name__
         case _:
@@ -250,3 +277,14 @@ async def start_producer(
         await producer.stop()
         raise
     return producer
+
+
+async def stop_producer(producer: AIOKafkaProducer, *, patience: float = 5.0) -> None:
+    """Stop a producer; what it has not sent within `patience` seconds it will not send any more."""
+    try:
+        async with asyncio.timeout(patience):
+            await producer.stop()
+    except (KafkaError, TimeoutError, OSError):
+        # Its own stop waits for ever while brokers are away, and its sender would go on trying.
+        await producer._sender.close()
+        await producer.client.close()

@@ -337,7 +337,7 @@ async def kafka() -> AsyncIterator[KafkaServer]:
     """The session's broker, started when the first test asks for it."""
     quiet_client()
     folder = Path(tempfile.mkdtemp(prefix="hub-kafka-"))
-    server = await asyncio.to_thread(_choose, folder)
+    server = await asyncio.to_thread(choose, folder)
     used.append(server.what)
     try:
         await server.start()
@@ -363,7 +363,7 @@ def summarise(terminal: Any) -> None:
         terminal.write_line(f"Kafka tests ran on {what}")
 
 
-def _choose(folder: Path) -> KafkaServer:
+def choose(folder: Path) -> KafkaServer:
     wanted = os.environ.get("HUB_TEST_KAFKA", "")
     if wanted in ("", "docker") and _docker_answers():
         return ContainerServer()

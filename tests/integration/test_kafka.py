@@ -462,6 +462,7 @@ async def test_a_wrong_password_is_said_and_tried_on(
     )
     async with running(consumer, JournalIntake(journal)):
         await until(lambda: consumer.status().state == "away")
+        assert "refuse access" in (consumer.status().detail or "")
     assert "wr0ng-password" not in repr(consumer.settings)
 
 
@@ -492,4 +493,5 @@ async def test_a_broker_that_nobody_vouches_for_is_not_used(
     )
     async with running(consumer, JournalIntake(journal)):
         await until(lambda: consumer.status().state == "away")
+        assert "certificate is not trusted" in (consumer.status().detail or "")
     assert (await journal.counts())["accepted"] == 0

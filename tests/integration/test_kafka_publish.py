@@ -79,6 +79,9 @@ class TestContract(ConnectorContract):
         if kafka.sasl_address is not None:
             at = {"brokers": kafka.sasl_address}
             calls.append(call("kafka_auth", False, {**at, "security": login}))
+        if kafka.tls_address is not None:
+            at = {"brokers": kafka.tls_address}
+            calls.append(call("kafka_tls", False, {**at, "security": {"tls": True}}))
         return calls
 
 

@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from hub.kafka import reason_of, start_producer
+from hub.kafka import reason_of, start_producer, stop_producer
 from triggers.kafka.message import Message
 from triggers.kafka.settings import Settings
 
@@ -68,11 +68,7 @@ class DeadLetterTopic:
         """Let go of the cluster."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            try:
-                async with asyncio.timeout(2):
-                    await producer.stop()
-            except (KafkaError, TimeoutError, OSError):
-                pass
+            await stop_producer(producer, patience=1.0)
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from hub.errors import InvalidDefinition
-from hub.kafka import quiet_client, reason_of
+from hub.kafka import cause_of, quiet_client, reason_of
 from hub.trigger import ConsumerIntake, ConsumerStatus, ConsumerTrigger
 from triggers.kafka.dead_letters import DeadLetterTopic
 from triggers.kafka.member import Member
@@ -71,7 +71,8 @@ class Kafka(ConsumerTrigger):
                 except (KafkaError, TimeoutError, OSError) as error:
                     if asyncio.get_running_loop().time() - began > _LONG_LIFE:
                         pause = _FIRST_PAUSE
-                    self._standing.now("away", reason_of(error))
+                    cause = await cause_of(error, self.settings.brokers, self.settings.security)
+                    self._standing.now("away", reason_of(cause))
                 finally:
                     known = member.known
                     self._member = None
