@@ -111,6 +111,8 @@ class Trigger(ABC):
 
     kind: ClassVar[str]
     settings_type: ClassVar[type[msgspec.Struct]]
+    per_event: ClassVar[frozenset[str]] = frozenset({"id", "type", "subject", "time", "data"})
+    """The settings whose `${{ }}` are evaluated for each event, not when the project is read."""
 
     def __init__(self, name: str, settings: Any) -> None:
         self.name = name

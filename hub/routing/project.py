@@ -89,6 +89,7 @@ class _Reader:
         for problem in connections.check():
             self._place(problem)
         trees, files = self._trees(triggers)
+        triggers |= _written_in(trees)
         name, dev = value.get("name"), value.get("dev")
         return Project(
             path=self.path,
@@ -175,7 +176,7 @@ class _Reader:
             return None
         path = ".".join((*place, kind))
         try:
-            resolved = resolve(self._overridden(kind, settings), self.env, self.path, path)
+            resolved = self._resolved(kinds[kind], self._overridden(kind, settings), path)
         except InvalidDefinition as error:
             for problem in error.diagnostics:
                 self._place(problem)
@@ -202,6 +203,14 @@ class _Reader:
                     )
                 )
             return None
+
+    def _resolved(self, kind: type[Trigger], settings: Any, path: str) -> Any:
+        """The settings with their secrets, and what is of each event left as it is."""
+        if not isinstance(settings, dict):
+            return resolve(settings, self.env, self.path, path)
+        later = {name: value for name, value in settings.items() if name in kind.per_event}
+        now = {name: value for name, value in settings.items() if name not in later}
+        return resolve(now, self.env, self.path, path) | later
 
     def _overridden(self, kind: str, settings: Any) -> Any:
         """The settings with those that this process has laid over the project's; None removes."""
@@ -264,6 +273,8 @@ class _Reader:
 
     def _check_triggers(self, tree: Tree, file: str, triggers: Mapping[str, Trigger]) -> None:
         for subscription in tree.subscriptions.values():
+            if subscription.settings is not None:
+                continue
             trigger = triggers.get(subscription.trigger)
             if trigger is not None and trigger.kind == subscription.kind:
                 continue
@@ -279,3 +290,17 @@ class _Reader:
                     suggestion=f"it has {', '.join(known)}" if known else "add it to `triggers`",
                 )
             )
+
+
+def _written_in(trees: Mapping[str, Tree]) -> dict[str, Trigger]:
+    """The triggers that stand in trees, which have checked their settings."""
+    made: dict[str, Trigger] = {}
+    for tree in trees.values():
+        for subscription in tree.subscriptions.values():
+            if subscription.settings is None:
+                continue
+            kind = installed_triggers()[subscription.kind]
+            settings, _ = kind.read_settings(subscription.settings, "")
+            if settings is not None:
+                made[subscription.trigger] = kind(subscription.trigger, settings)
+    return made

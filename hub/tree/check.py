@@ -18,6 +18,7 @@ from hub.tree.arguments import check_literals
 from hub.tree.node import Node
 from hub.tree.nodes import CallAction, Delay, Fail, Log, Set, WaitFor
 from hub.tree.report import Report
+from hub.tree.schedules import no_key_of_schedule
 from hub.tree.scope import FieldPlaces, check_names, expressions_of
 from hub.tree.tree import Tree
 from hub.tree.words import Place, did_you_mean, listed
@@ -83,7 +84,8 @@ class _Check:
                 self.report.problem(
                     ("events", start.name),
                     f"runs of this tree have no key, so the event {name!r} can never find one",
-                    suggestion=f"add `key:` to {start.name!r}, an expression over `event` such as "
+                    suggestion=no_key_of_schedule(start, name)
+                    or f"add `key:` to {start.name!r}, an expression over `event` such as "
                     "`event.data.user_id`",
                     code="no_key",
                     severity="warning" if links else "error",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hub.tree.fields import FieldReader
+from hub.tree.schedules import is_inline, read_inline
 from hub.tree.tree import StartPolicy, Subscription
 from hub.tree.words import Place, did_you_mean, kind_of, listed
 
@@ -22,9 +23,9 @@ _EXAMPLE = "write `signed_up: {webhook: app, where: ..., key: ...}` below `event
 
 
 def read_events(
-    value: Any, reader: FieldReader, kinds: Iterable[str] | None
+    value: Any, reader: FieldReader, kinds: Iterable[str] | None, tree: str
 ) -> dict[str, Subscription]:
-    """The subscriptions under `events:`; those with errors are left out."""
+    """The subscriptions under `events:` of that tree; those with errors are left out."""
     report = reader.report
     if not isinstance(value, dict) or not value:
         report.problem(
@@ -39,14 +40,19 @@ def read_events(
     for name, spec in value.items():
         place: Place = ("events", name)
         reader.check_id(place, name, "an event's name")
-        subscription = _subscription(place, name, spec, reader, kinds)
+        subscription = _subscription(place, name, spec, reader, kinds, tree)
         if subscription is not None:
             read[name] = subscription
     return read
 
 
 def _subscription(
-    place: Place, name: str, spec: Any, reader: FieldReader, kinds: Iterable[str] | None
+    place: Place,
+    name: str,
+    spec: Any,
+    reader: FieldReader,
+    kinds: Iterable[str] | None,
+    tree: str,
 ) -> Subscription | None:
     report = reader.report
     if not isinstance(spec, dict):
@@ -86,7 +92,10 @@ def _subscription(
             suggestion=did_you_mean(kind, [*known, *EVENT_FIELDS])
             or f"the kinds of trigger are {listed(known)}; beside one stand {listed(EVENT_FIELDS)}",
         )
-    trigger = spec[kind]
+    trigger, settings = spec[kind], None
+    if isinstance(trigger, dict) and is_inline(kind, kinds):
+        settings = read_inline((*place, kind), kind, trigger, kinds, report)
+        trigger = f"{tree}/{name}"
     if not isinstance(trigger, str) or not trigger:
         report.problem(
             (*place, kind),
@@ -106,6 +115,7 @@ def _subscription(
         trigger=trigger,
         where=reader.expression((*place, "where"), spec.get("where")),
         key=reader.expression((*place, "key"), spec.get("key")),
+        settings=settings,
     )
 
 

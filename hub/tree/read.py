@@ -17,6 +17,7 @@ from hub.tree.events import read_events, read_start
 from hub.tree.explicit import translate
 from hub.tree.reader import NodeReader
 from hub.tree.report import Report
+from hub.tree.schedules import check_schedules
 from hub.tree.tree import Tree, content_hash, encode_document
 from hub.tree.words import did_you_mean, kind_of, listed
 from hub.tree.yaml import Document, read_yaml
@@ -81,6 +82,7 @@ def read_tree(
     tree = _read(translation.value, reader, kinds)
     # What is said of a tree's meaning is of use only once all of its parts can be read.
     if tree is not None and not report.has_errors:
+        check_schedules(tree, report, kinds)
         check_tree(tree, report, reader.places, actions)
     if tree is None or report.has_errors:
         raise InvalidDefinition(report.diagnostics)
@@ -131,7 +133,7 @@ def _read(value: Any, reader: NodeReader, kinds: Iterable[str] | None) -> Tree |
             "lower-case letters, digits, - and _",
         )
         name = "tree"
-    reader.subscriptions = read_events(value.get("events"), reader, kinds)
+    reader.subscriptions = read_events(value.get("events"), reader, kinds, name)
     start = read_start(value.get("start"), "start" in value, reader)
     variables = reader.templates(("vars",), {} if value.get("vars") is None else value["vars"])
     title = reader.text(("title",), value.get("title"))

@@ -23,7 +23,8 @@ class Subscription:
     """A named event of a tree: where it comes in, which ones count, and whom they belong to.
 
     `kind` and `trigger` name the trigger (`webhook: app`). `where` is a filter over `event`;
-    `key` gives the correlation key, which makes an event belong to one run.
+    `key` gives the correlation key, which makes an event belong to one run. Where the trigger is
+    written in the tree itself, `settings` are what is written, and its name is `tree/event`.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Subscription:
     trigger: str
     where: Expression | None = None
     key: Expression | None = None
+    settings: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
