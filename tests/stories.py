@@ -61,12 +61,14 @@ class Author:
             kinds = [kind for kind in kinds if not KINDS[kind][0]]
         kind = self.draw(st.sampled_from(kinds))
         made: Document = KINDS[kind][1](self, depth - 1)
-        if self.chance(6):
+        if self.chance(6) and kind != "if":
             made["if"] = self.condition()
         if self.chance(2 if kind == "wait_for" else 5):
             made["timeout"] = self.span()
         if self.chance(5) and kind != "act":
             made["retry"] = {"attempts": 2, "backoff": self.span(), "factor": 1}
+        if self.chance(8):
+            made["abort_on"] = self.draw(st.sampled_from(EVENTS))
         if self.chance(3):
             made["id"] = f"n{next(self.names)}"
         return made
@@ -103,6 +105,71 @@ def _wait_for(author: Author, depth: int) -> Document:
     return made
 
 
+def _parallel(author: Author, depth: int) -> Document:
+    branches = author.branches(depth)
+    made: Document = {"parallel": branches}
+    for threshold in ("success", "failure"):
+        if author.chance(3):
+            made[threshold] = author.draw(st.integers(1, len(branches)))
+    return made
+
+
+def _if(author: Author, depth: int) -> Document:
+    made: Document = {"if": author.condition(), "then": author.nodes(depth, most=2)}
+    if author.chance():
+        made["else"] = author.nodes(depth, most=2)
+    return made
+
+
+def _switch(author: Author, depth: int) -> Document:
+    cases = {"0": author.nodes(depth, most=2), "1": author.nodes(depth, most=2)}
+    made: Document = {"switch": "vars.count", "cases": cases}
+    if author.chance():
+        made["default"] = author.node(depth)
+    return made
+
+
+def _while(author: Author, depth: int) -> Document:
+    body = [*author.nodes(depth, most=2), {"set": {"count": "${{ vars.count + 1 }}"}}]
+    return {"while": "vars.count < 3", "do": body, "max": 3}
+
+
+def _repeat(author: Author, depth: int) -> Document:
+    made: Document = {"repeat": author.draw(st.integers(0, 3)), "do": author.nodes(depth, most=2)}
+    if author.chance(3):
+        made["until"] = author.condition()
+    return made
+
+
+def _for_each(author: Author, depth: int) -> Document:
+    # Each item begins after a while of its own.
+    items = [author.span() for _ in range(author.draw(st.integers(0, 3)))]
+    return {
+        "for_each": {"in": items, "as": "pause", "concurrency": author.draw(st.integers(1, 3))},
+        "do": [{"delay": "${{ pause }}"}, *author.nodes(depth, most=2)],
+    }
+
+
+def _try(author: Author, depth: int) -> Document:
+    made: Document = {"try": author.nodes(depth, most=2)}
+    if author.chance():
+        made["catch"] = [{"set": {"count": "${{ vars.count + (error.code | length) }}"}}]
+        made["catch"] += author.nodes(depth, most=2)
+        if author.chance(3):
+            made["only"] = ["timeout", "refused"]
+    if "catch" not in made or author.chance():
+        made["finally"] = author.nodes(depth, most=2)
+    return made
+
+
+def _saga(author: Author, depth: int) -> Document:
+    steps = author.nodes(depth, 1, 3)
+    for step in steps:
+        if author.chance():
+            step["undo"] = author.nodes(min(depth, 0), most=2)
+    return {"saga": steps}
+
+
 KINDS: dict[str, tuple[bool, Callable[[Author, int], Document]]] = {
     # verb: (has it nodes below?, how one is written)
     "act": (False, _act),
@@ -114,6 +181,18 @@ KINDS: dict[str, tuple[bool, Callable[[Author, int], Document]]] = {
     "fail": (False, lambda a, _: {"fail": {"message": "on purpose", "code": "planned"}}),
     "sequence": (True, lambda a, depth: {"sequence": a.nodes(depth)}),
     "fallback": (True, lambda a, depth: {"fallback": a.nodes(depth)}),
+    "succeed": (False, lambda a, _: {"succeed": {"count": "${{ vars.count }}"}}),
+    "parallel": (True, _parallel),
+    "race": (True, lambda a, depth: {"race": a.branches(depth)}),
+    "if": (True, _if),
+    "switch": (True, _switch),
+    "while": (True, _while),
+    "repeat": (True, _repeat),
+    "for_each": (True, _for_each),
+    "try": (True, _try),
+    "saga": (True, _saga),
+    "invert": (True, lambda a, depth: {"invert": a.node(depth)}),
+    "always": (True, lambda a, depth: {"always": a.node(depth)}),
 }
 
 
@@ -174,9 +253,9 @@ class Story:
             mocks.append(Mock(when=compile_expression(it), result={"n": number}))
         return {"test.act": mocks}
 
-    def simulate(self, *keys: str) -> SimulationResult:
+    def simulate(self, *keys: str, cuts: Callable[[], bool] | None = None) -> SimulationResult:
         """The story of each key, all in one simulation."""
-        with Simulation([self.tree], mocks=self.mocks, actions={}) as simulation:
+        with Simulation([self.tree], mocks=self.mocks, actions={}, cuts=cuts) as simulation:
             for key in keys:
                 started = self.start(key)
                 simulation.send(started.event, started.trigger)
@@ -262,7 +341,8 @@ def essence_of(state: Any) -> Any:
         path: {
             name: value
             for name, value in node.items()
-            if name not in ("started_at", "ended_at", "deadline", "expires_at", "memory")
+            if not name.endswith(("_at", "_until"))
+            and name not in ("deadline", "memory", "given_up", "halted")
         }
         for path, node in document["nodes"].items()
     }

@@ -40,8 +40,10 @@ class World:
         start: datetime,
         mocks: Mocks,
         actions: Mapping[str, Action],
+        cuts: Callable[[], bool] | None = None,
     ) -> None:
         self.loop = loop
+        self.cuts = cuts
         self.start = start
         self.mocks = mocks
         self.actions = actions
@@ -91,7 +93,7 @@ class SimulatedHome:
         return False
 
     def is_long(self, *, very: bool = False) -> bool:
-        return False
+        return not very and self._world.cuts is not None and self._world.cuts()
 
     async def settle(self) -> None:
         return
