@@ -35,6 +35,7 @@ from temporalio.exceptions import TimeoutError as ActionTimeout
 from hub.connector import installed_actions
 from hub.errors import HubError, NodeFailed
 from hub.run import ActionCall, ChildCall, Delivery, RunState, Suspended, TreeRun
+from hub.run.schedules import scheduled
 from hub.temporal.details import describe
 from hub.tree import Retry, tree_from_document
 from hub.tree.concurrency import first_done, halt
@@ -54,6 +55,7 @@ HUB_TREE = SearchAttributeKey.for_keyword("HubTree")
 HUB_KEY = SearchAttributeKey.for_keyword("HubKey")
 HUB_STATUS = SearchAttributeKey.for_keyword("HubStatus")
 HUB_WAITING_FOR = SearchAttributeKey.for_keyword_list("HubWaitingFor")
+_DUE = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 _DEFAULT_TIMEOUT = timedelta(seconds=30)
 _HEARTBEAT_TIMEOUT = timedelta(seconds=20)
@@ -78,14 +80,16 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a run is started with.
 
     `document` is the pinned definition and `hash` its name, `trees` are the definitions of the trees
-    that it may run. `delivery` is the start event where it does not come as a signal. `state` is
-    there when the run continues an earlier part of itself.
+    that it may run. `delivery` is the start event where it does not come as a signal; `schedule` is
+    the trigger's name where a schedule starts the run, which then makes its start event itself from
+    the time that was due. `state` is there when the run continues an earlier part of itself.
     """
 
     hash: str
     document: msgspec.Raw
     key: str | None = None
     delivery: Delivery | None = None
+    schedule: str | None = None
     state: RunState | None = None
     trees: dict[str, msgspec.Raw] = {}
     limits: Limits = Limits()
@@ -108,17 +112,24 @@ class TreeWorkflow:
 
     @workflow.init
     def __init__(self, args: Sequence[RawValue]) -> None:
-        self._broken: str | None = None
+        try:
+            given = workflow.payload_converter().from_payload(args[0].payload, RunInput)
+        except (RuntimeError, IndexError) as error:
+            # An input that no worker can read must end the run, not block it for ever.
+            self._broken: str | None = str(error)
+            return
+        self._begin(given)
+
+    def _begin(self, given: RunInput) -> None:
+        self._broken = None
         self._publishing = False
         self._signals = 0
         info = workflow.info()
         # What an earlier part has published still stands.
         self._published = list(info.typed_search_attributes.get(HUB_WAITING_FOR) or ())
         try:
-            given = workflow.payload_converter().from_payload(args[0].payload, RunInput)
             tree = tree_from_document(bytes(given.document))
-        except (HubError, RuntimeError, IndexError) as error:
-            # An input that no worker can read must end the run, not block it for ever.
+        except HubError as error:
             self._broken = str(error)
             return
         state = given.state or RunState(
@@ -126,12 +137,37 @@ class TreeWorkflow:
         )
         self._given = given
         self._run = TreeRun(tree, state, self, {n: bytes(d) for n, d in given.trees.items()})
-        if given.delivery is not None and given.state is None:
+        if given.state is not None:
+            return
+        if given.delivery is not None:
             self._run.deliver(given.delivery)
+        elif given.schedule is not None:
+            # The time that was due, not the one at which the server came to it.
+            due = info.typed_search_attributes.get(_DUE) or info.start_time
+            self._run.deliver(scheduled(given.schedule, due, tree.start.event))
+
+    # -- what differs in a worker that is not the hub's: see hub.temporal.standalone --------
+
+    def _sent(self, value: msgspec.Struct) -> Any:
+        """What stands for one of the hub's structs in an input."""
+        return value
+
+    def _attributes(self, tree: str, key: str | None) -> TypedSearchAttributes | None:
+        """The search attributes that a child is started with."""
+        return attributes_of(tree, key)
+
+    def _publish_waiting(self, waiting: list[str]) -> None:
+        """Make the run to be found by what it waits for."""
+        workflow.upsert_search_attributes([HUB_WAITING_FOR.value_set(waiting)])
+
+    # -- the run ----------------------------------------------------------------------------
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> Any:
         """Live the tree. Returns its result; fails with the code of the node that failed it."""
+        return await self._live()
+
+    async def _live(self) -> Any:
         if self._broken is not None:
             raise ApplicationError(self._broken, type="invalid_input", non_retryable=True)
         try:
@@ -140,7 +176,7 @@ class TreeWorkflow:
             state = self._run.state
             state.part += 1
             workflow.continue_as_new(
-                msgspec.structs.replace(self._given, delivery=None, state=state)
+                self._sent(msgspec.structs.replace(self._given, delivery=None, state=state))
             )
         except NodeFailed as error:
             raise ApplicationError(
@@ -217,9 +253,9 @@ class TreeWorkflow:
         try:
             child = await workflow.start_child_workflow(
                 call.tree,
-                given,
+                self._sent(given),
                 id=call.run_id,
-                search_attributes=attributes_of(call.tree, call.key),
+                search_attributes=self._attributes(call.tree, call.key),
                 cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON
                 if call.detach
@@ -254,7 +290,7 @@ class TreeWorkflow:
         try:
             return await workflow.execute_activity(
                 call.action,
-                call,
+                self._sent(call),
                 activity_id=call.path,
                 summary=call.label,
                 start_to_close_timeout=_DEFAULT_TIMEOUT if known is None else known.timeout,
@@ -295,7 +331,7 @@ class TreeWorkflow:
         # Only what it waits for is worth a write: that it waits no more shows soon enough.
         if waiting and waiting != self._published:
             self._published = waiting
-            workflow.upsert_search_attributes([HUB_WAITING_FOR.value_set(waiting)])
+            self._publish_waiting(waiting)
 
 
 def _node_failure(error: ActivityError, call: ActionCall) -> NodeFailed:
