@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import cache
+from ssl import SSLContext
 from typing import Any
 
 import httpx
@@ -91,7 +93,7 @@ class RemoteKeys:
 
     async def _fetch(self) -> bytes:
         async with (
-            httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False) as client,
+            httpx.AsyncClient(verify=_tls(), timeout=TIMEOUT, follow_redirects=False) as client,
             client.stream("GET", self._url, headers={"accept": "application/json"}) as response,
         ):
             if response.status_code != 200:
@@ -102,6 +104,12 @@ class RemoteKeys:
                 if len(content) > MAX_SIZE:
                     raise ValueError(f"it answers with more than {MAX_SIZE} bytes")
             return bytes(content)
+
+
+@cache
+def _tls() -> SSLContext:
+    # Reading the certificates takes a while, in which nothing else is done.
+    return httpx.create_ssl_context()
 
 
 def _read(content: bytes) -> list[Key]:

@@ -51,6 +51,7 @@ class Webhook(HttpTrigger):
 
     kind = "webhook"
     settings_type = Settings
+    per_event = HttpTrigger.per_event | {"respond"}
     settings: Settings
 
     def __init__(self, name: str, settings: Settings) -> None:

@@ -229,6 +229,18 @@ async def test_what_is_no_token_costs_no_fetch(issuer: Issuer, text: str) -> Non
     assert issuer.asked == []
 
 
+async def test_another_spelling_of_the_same_token_is_refused(issuer: Issuer) -> None:
+    trigger = webhook(issuer.publish("/keys", key_set("a")))
+    text = token("a")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    # The last character of 256 bytes carries two bits, so sixteen of them mean the same.
+    other = alphabet[alphabet.index(text[-1]) ^ 1]
+    assert _segments(text[:-1] + other) == _segments(text)
+    assert await accepts(trigger, text)
+    assert not await accepts(trigger, text[:-1] + other)
+    assert not await accepts(trigger, text + "==")
+
+
 async def test_keys_are_fetched_once_for_many_tokens(issuer: Issuer) -> None:
     trigger = webhook(issuer.publish("/keys", key_set("a")))
     assert all(await asyncio.gather(*(accepts(trigger, token("a")) for _ in range(20))))

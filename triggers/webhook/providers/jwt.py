@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
-from joserfc.jws import JWSAlgModel, JWSRegistry
+from joserfc.jwa import JWSAlgModel
+from joserfc.jws import JWSRegistry
 
 from hub.durations import parse_duration
 from hub.errors import BadSignature, Diagnostic
