@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from hub.connections import Connections
 from hub.connector import RunRef
-from hub.errors import ActionFailed, Busy, HubError, InvalidEvent, NotFound
+from hub.errors import ActionFailed, ActionRefused, Busy, HubError, InvalidEvent, NotFound
 from hub.event import Event
 from hub.links import CallbackClaims, Links
 from hub.run import EMIT, ActionCall
@@ -32,13 +32,13 @@ _MARK = re.compile(r"\[callback:([0-9a-f]+):([a-z][a-z0-9_]*)\]")
 class Actions:
     """Performs actions for a worker, over the connections of the project as it is now.
 
-    `intake` is where the events go that trees emit.
+    `intake` is where the events go that trees emit, `links` make callback links, where there are any.
     """
 
     def __init__(
         self,
         connections: Callable[[], Connections],
-        links: Links,
+        links: Links | None,
         intake: Intake | None = None,
     ) -> None:
         self._connections = connections
@@ -48,13 +48,16 @@ class Actions:
     @activity.defn(dynamic=True)
     async def perform(self, args: Sequence[RawValue]) -> Any:
         """Do the action that the activity's type names."""
-        call = activity.payload_converter().from_payload(args[0].payload, ActionCall)
+        return await self.do(activity.payload_converter().from_payload(args[0].payload, ActionCall))
+
+    async def do(self, call: ActionCall) -> Any:
+        """Do one action within an activity. Raises `ApplicationError` with the action's code."""
         if call.action == EMIT:
             return await self._emit(call)
         connections = self._connections()
-        attempt = _Attempt(call, self._links, connections.project)
         beating = asyncio.create_task(_beat())
         try:
+            attempt = _Attempt(call, self._links, connections.project)
             return await connections.run(
                 call.action,
                 attempt.with_links(call.arguments),
@@ -64,7 +67,7 @@ class Actions:
         except ActionFailed as error:
             raise ApplicationError(
                 redact(error.message),
-                {"attempt": attempt.attempt},
+                {"attempt": activity.info().attempt},
                 type=error.failure,
                 non_retryable=not error.retryable,
                 next_retry_delay=None
@@ -115,7 +118,7 @@ async def _beat() -> None:
 class _Attempt:
     """One attempt of one action: what the connector is given. See `hub.connector.Call`."""
 
-    def __init__(self, call: ActionCall, links: Links, project: Path) -> None:
+    def __init__(self, call: ActionCall, links: Links | None, project: Path) -> None:
         self._call = call
         self._links = links
         self.run = RunRef(id=call.run_id, tree=call.tree, key=call.key)
@@ -129,6 +132,12 @@ class _Attempt:
         activity.heartbeat()
 
     def callback(self, subscription: str, *, expires: timedelta | None = None) -> str:
+        if self._links is None:
+            raise ActionRefused(
+                "no_links",
+                "this worker makes no callback links: set HUB_SECRET_KEY and HUB_URL as the hub has "
+                "them",
+            )
         now = datetime.now(UTC)
         claims = CallbackClaims(
             run_id=self._call.run_id,

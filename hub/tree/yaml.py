@@ -34,11 +34,14 @@ class Document:
     """One YAML document: its plain value, and where each part of it stands.
 
     `value` holds only dicts, lists, strings, numbers, booleans and None. `commented` is
-    ruamel's own form, which keeps comments and order for writing back.
+    ruamel's own form, which keeps comments and order for writing back, `text` is as it was read.
     """
 
-    def __init__(self, value: Any, commented: Any, positions: Mapping[Place, Position]) -> None:
+    def __init__(
+        self, value: Any, commented: Any, positions: Mapping[Place, Position], text: str = ""
+    ) -> None:
         self.value = value
+        self.text = text
         self.commented = commented
         self._positions = positions
 
@@ -105,7 +108,7 @@ def read_yaml(text: str | bytes, *, file: str | None = None) -> Document:
         value = plain.read(commented, (), 0)
     except RecursionError:
         raise _too_deep(file) from None
-    return Document(value, commented, plain.positions)
+    return Document(value, commented, plain.positions, text)
 
 
 def _too_deep(file: str | None) -> InvalidDefinition:
