@@ -14,11 +14,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import signal
 import sys
 import tempfile
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +30,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from hub.kafka import quiet_client
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.journal import Journal
 from hub.routing.project import load_project
@@ -165,16 +166,20 @@ do:
 
 @asynccontextmanager
 async def _consumer(project: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    with (project / "consume.log").open("ab") as log:
+    """One `hub consume`, as soon as it has its part of the partitions."""
+    log = project / f"consume-{uuid.uuid4().hex[:8]}.log"
+    with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "hub", "consume", str(project)),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             cwd=Path(__file__).parent.parent,
-            env={**os.environ, "PYTHONWARNINGS": "default"},
         )
     try:
+        while "trigger consumes" not in log.read_text():
+            assert process.returncode is None, log.read_text()
+            await asyncio.sleep(0.05)
         yield process
     finally:
         if process.returncode is None:
@@ -274,6 +279,7 @@ async def _compare(
 
 
 async def _main(messages: int) -> int:
+    quiet_client()
     with tempfile.TemporaryDirectory(prefix="hub-exactness-") as name:
         folder = Path(name)
         server = choose(folder)
