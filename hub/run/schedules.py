@@ -17,6 +17,7 @@ __all__ = [
     "Change",
     "LastRun",
     "Plan",
+    "ScheduleStatus",
     "ScheduleView",
     "Schedules",
     "WantedSchedule",
@@ -85,6 +86,9 @@ class LastRun(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
 
 
+ScheduleStatus = Literal["current", "outdated", "missing", "unwanted"]
+
+
 class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule as it stands on the server.
 
@@ -97,7 +101,7 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     tree: str
     subscription: str
     trigger: str
-    status: Literal["current", "outdated", "missing", "unwanted"]
+    status: ScheduleStatus
     times: Sequence[str]
     timezone: str
     overlap: Overlap
