@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from hub.errors import ExpressionError
 from hub.expressions import compile_template
 from hub.fitting import fit
 from hub.tree.report import Report
-from hub.tree.spec import common_fields
+from hub.tree.spec import common_fields, struct_fields
 from hub.tree.words import Place, did_you_mean, listed
 
 __all__ = ["check_arguments", "check_literals"]
@@ -26,6 +27,7 @@ def check_arguments(
     Values with `${{ }}` are known only when the run comes to them, so they are not looked at.
     """
     known = {spec.encode_name: spec for spec in msgspec.structs.fields(action.input)}
+    docs = {key.rstrip("_"): spec.doc for key, spec in struct_fields(action.input).items()}
     for key in arguments:
         if key in known:
             continue
@@ -49,10 +51,19 @@ def check_arguments(
                     code="missing_field",
                 )
         elif _is_static(arguments[key]):
-            _check_value((*place, key), key, spec, arguments[key], report)
+            about = docs.get(key.rstrip("_"))
+            _check_value((*place, key), key, spec, arguments[key], about, report)
 
 
-def _check_value(place: Place, key: str, spec: Any, value: Any, report: Report) -> None:
+def _way_out(value: Any, message: str, about: str | None) -> str:
+    if "a text" in message and isinstance(value, (bool, int, float)):
+        return f'write "{value}", in quotes'
+    return f"it is: {about}" if about else "write a value of that kind"
+
+
+def _check_value(
+    place: Place, key: str, spec: Any, value: Any, about: str | None, report: Report
+) -> None:
     # One field by itself, so that what is wrong with it is said in words and with its place.
     alone = msgspec.defstruct("Argument", [("value", spec.type)], kw_only=True)
     _, problems = fit({"value": value}, alone)
@@ -61,7 +72,7 @@ def _check_value(place: Place, key: str, spec: Any, value: Any, report: Report) 
         report.problem(
             place,
             f"the argument {key + inner!r} {problem.message}",
-            suggestion=problem.suggestion,
+            suggestion=problem.suggestion or _way_out(value, problem.message, about),
             code="invalid_value",
         )
 
@@ -78,30 +89,61 @@ def check_literals(place: Place, arguments: Any, action: Action, report: Report)
 
     A connector marks such a field with `Meta(extra={"literal": "what to write instead"})`.
     """
-    if not isinstance(arguments, dict):
+    _check_literals(place, arguments, msgspec.inspect.type_info(action.input), action, report)
+
+
+def _check_literals(
+    place: Place, value: Any, kind: msgspec.inspect.Type, action: Action, report: Report
+) -> None:
+    instead = _literal(kind)
+    if instead is not None and isinstance(value, str) and not _is_static(value):
+        report.problem(
+            place,
+            f"`{place[-1]}` of `{action.name}` takes no `${{{{ }}}}`: a value that is "
+            "put into this text could change what it does",
+            suggestion=instead,
+            code="template_in_literal",
+        )
         return
-    for spec in msgspec.structs.fields(action.input):
-        instead = _literal(spec.type)
-        value = arguments.get(spec.encode_name)
-        if instead is not None and isinstance(value, str) and not _is_static(value):
-            report.problem(
-                (*place, spec.encode_name),
-                f"`{spec.encode_name}` of `{action.name}` takes no `${{{{ }}}}`: a value that is "
-                "put into this text could change what it does",
-                suggestion=instead,
-                code="template_in_literal",
-            )
+    for one in _options(kind):
+        if isinstance(one, msgspec.inspect.StructType) and isinstance(value, dict):
+            for spec in one.fields:
+                if spec.encode_name in value:
+                    inner = (*place, spec.encode_name)
+                    _check_literals(inner, value[spec.encode_name], spec.type, action, report)
+        elif isinstance(one, msgspec.inspect.ListType) and isinstance(value, list):
+            for index, item in enumerate(value):
+                _check_literals((*place, index), item, one.item_type, action, report)
 
 
-def _literal(kind: Any) -> str | None:
-    described = msgspec.inspect.type_info(kind)
-    rest: list[msgspec.inspect.Type] = [described]
-    while rest:
-        one = rest.pop()
+def _literal(kind: msgspec.inspect.Type, seen: tuple[type, ...] = ()) -> str | None:
+    """What to write instead of a template, where a text of this kind takes none.
+
+    A template in the place of a whole list or object would bring such texts with it.
+    """
+    if isinstance(kind, msgspec.inspect.Metadata) and kind.extra and "literal" in kind.extra:
+        return str(kind.extra["literal"])
+    for one in _options(kind):
+        inner: list[msgspec.inspect.Type] = []
         if isinstance(one, msgspec.inspect.Metadata):
-            if one.extra and "literal" in one.extra:
-                return str(one.extra["literal"])
-            rest.append(one.type)
-        elif isinstance(one, msgspec.inspect.UnionType):
-            rest.extend(one.types)
+            inner = [one]
+        elif isinstance(one, msgspec.inspect.StructType) and one.cls not in seen:
+            inner = [spec.type for spec in one.fields]
+            seen = (*seen, one.cls)
+        elif isinstance(one, msgspec.inspect.ListType):
+            inner = [one.item_type]
+        for kind_ in inner:
+            if (found := _literal(kind_, seen)) is not None:
+                return found
     return None
+
+
+def _options(kind: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
+    """The kind without what is said about it, and each of several that it may be."""
+    if isinstance(kind, msgspec.inspect.Metadata) and not (kind.extra and "literal" in kind.extra):
+        yield from _options(kind.type)
+    elif isinstance(kind, msgspec.inspect.UnionType):
+        for one in kind.types:
+            yield from _options(one)
+    else:
+        yield kind

@@ -37,6 +37,7 @@ def read_events(
         )
         return {}
     read: dict[str, Subscription] = {}
+    reader.declared = frozenset(value)
     for name, spec in value.items():
         place: Place = ("events", name)
         reader.check_id(place, name, "an event's name")

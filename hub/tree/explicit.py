@@ -147,7 +147,12 @@ class Translator:
                 explicit,
                 (explicit.settings_key, key),
                 f"`{written}` has no setting {key!r}",
-                suggestion="remove it, or see the page of nodes for what it is called",
+                suggestion=did_you_mean(key, explicit.asked)
+                or (
+                    f"it has {listed(dict.fromkeys(explicit.asked))}"
+                    if explicit.asked
+                    else "it has none: remove it"
+                ),
                 code="unknown_field",
             )
         return explicit.node

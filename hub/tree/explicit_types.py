@@ -43,10 +43,13 @@ class Explicit:
     settings_key: str
     children: list[tuple[Any, Place]]
     node: dict[str, Any] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    """The names of the settings that the type has."""
 
     def take(self, *names: str) -> Taken | None:
         """A setting by any of its names, taken out."""
         found = None
+        self.asked += names
         for name in names:
             if name in self.settings:
                 value = self.settings.pop(name)

@@ -31,6 +31,8 @@ class FieldReader(ABC):
     def __init__(self, report: Report, subscriptions: Mapping[str, Subscription]) -> None:
         self.report = report
         self.subscriptions = subscriptions
+        self.declared: frozenset[str] = frozenset()
+        """The names of all events, also of those that could not be read."""
 
     @abstractmethod
     def body(self, place: Place, value: Any) -> Node | None:
@@ -79,7 +81,9 @@ class FieldReader(ABC):
             return self.nodes(place, value)
         if not isinstance(value, list):
             hint = f"write [{value}]" if isinstance(value, (str, int)) else "begin each with `- `"
-            self.report.problem(place, f"this is {kind_of(value)}, and must be a list", suggestion=hint)
+            self.report.problem(
+                place, f"this is {kind_of(value)}, and must be a list", suggestion=hint
+            )
             return None
         return origin(self.field((*place, index), kind, item) for index, item in enumerate(value))
 
@@ -129,7 +133,9 @@ class FieldReader(ABC):
             elif isinstance(value, str) and kind in (int, float, bool):
                 hint = "write it without quotes"
             self.report.problem(
-                place, f"this is {kind_of(value)}, and must be {type_in_words(kind)}", suggestion=hint
+                place,
+                f"this is {kind_of(value)}, and must be {type_in_words(kind)}",
+                suggestion=hint,
             )
             return None
 
@@ -273,12 +279,12 @@ class FieldReader(ABC):
                 suggestion=f"its events: {listed(self.subscriptions)}",
             )
             return None
-        if value not in self.subscriptions:
+        if value not in self.subscriptions and value not in self.declared and self.subscriptions:
             self.report.problem(
                 place,
                 f"the tree has no event {value!r}",
                 suggestion=did_you_mean(value, self.subscriptions)
-                or f"its events: {listed(self.subscriptions) or 'none'}; add it under `events:`",
+                or f"its events: {listed(self.subscriptions)}; add it under `events:`",
                 code="unknown_event",
             )
         return Subscribed(value)

@@ -37,8 +37,8 @@ TREE_FIELDS = {
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _HABITS = {
-    "on": "write `events:` and `start:`; a key `on` has no meaning here",
-    "name": "write `tree:` for the name, and `title:` for what people call it",
+    "on": "write `events:` with the events, and `start:` with the name of the one that starts it",
+    "name": "write `tree: user-onboarding` for the name, and `title:` for what people call it",
     "steps": "write `do:`",
     "jobs": "write `do:`",
     "nodes": "write `do:`",
@@ -85,8 +85,8 @@ def read_tree(
         check_schedules(tree, report, kinds)
         check_tree(tree, report, reader.places, actions)
     if tree is None or report.has_errors:
-        raise InvalidDefinition(report.diagnostics)
-    return replace(tree, warnings=tuple(report.diagnostics), written=document)
+        raise InvalidDefinition(report.in_order())
+    return replace(tree, warnings=tuple(report.in_order()), written=document)
 
 
 def _stem(file: str) -> str:
@@ -123,7 +123,11 @@ def _read(value: Any, reader: NodeReader, kinds: Iterable[str] | None) -> Tree |
                 or f"its fields: {listed(TREE_FIELDS)}",
                 code="unknown_field",
             )
+    # What stands under another tool's word for it was told just now.
+    meant = {_HABITS[key].split("`")[1].split(":")[0] for key in value if key in _HABITS}
     name = value.get("tree")
+    if name is None and "tree" in meant:
+        name = "tree"
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         better = re.sub(r"[^a-z0-9_-]+", "-", str(name or "").lower()).strip("-")
         report.problem(
@@ -133,15 +137,19 @@ def _read(value: Any, reader: NodeReader, kinds: Iterable[str] | None) -> Tree |
             "lower-case letters, digits, - and _",
         )
         name = "tree"
-    reader.subscriptions = read_events(value.get("events"), reader, kinds, name)
+    if value.get("events") is not None or "events" not in meant:
+        reader.subscriptions = read_events(value.get("events"), reader, kinds, name)
     start = read_start(value.get("start"), "start" in value, reader)
     variables = reader.templates(("vars",), {} if value.get("vars") is None else value["vars"])
     title = reader.text(("title",), value.get("title"))
     description = reader.text(("description",), value.get("description"))
     if value.get("do") is None:
-        report.problem(
-            ("do",), "the tree does nothing", suggestion="write `do:` and below it a list of nodes"
-        )
+        if "do" not in meant:
+            report.problem(
+                ("do",),
+                "the tree does nothing",
+                suggestion="write `do:` and below it a list of nodes",
+            )
         return None
     root = reader.body(("do",), value["do"])
     if root is None or start is None:

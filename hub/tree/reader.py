@@ -12,7 +12,14 @@ from hub.tree.fields import FieldReader
 from hub.tree.node import NODES, Node
 from hub.tree.nodes import CallAction, Sequence
 from hub.tree.report import Report
-from hub.tree.spec import FieldSpec, common_fields, is_struct, node_fields, options_of
+from hub.tree.spec import (
+    FieldSpec,
+    common_fields,
+    holds_nodes,
+    is_struct,
+    node_fields,
+    options_of,
+)
 from hub.tree.verbs import ACTION, meant_by
 from hub.tree.words import Place, did_you_mean, kind_of, listed, path_of
 
@@ -137,7 +144,9 @@ class NodeReader(FieldReader):
         self.report.problem(
             place,
             message,
-            suggestion=about if "needs" not in message else f"`{spec.key}` is {spec.doc}",
+            suggestion=about
+            if "needs" not in message
+            else f"add `{spec.key}:` beside it: {spec.doc or 'it cannot be left out'}",
             code="missing_field",
         )
 
@@ -156,7 +165,8 @@ class NodeReader(FieldReader):
             self.report.problem(
                 place,
                 f"a node has one verb; this one has {listed(found)}",
-                suggestion="make two list items of it, each with its own `- `",
+                suggestion=_below(found, value)
+                or "make a list item of each, on a line of its own that begins with `- `",
             )
             return None
         if found:
@@ -297,6 +307,19 @@ class NodeReader(FieldReader):
                 code="unknown_field",
             )
         return astray
+
+
+def _below(found: list[str], value: Mapping[str, Any]) -> str | None:
+    """What to write where one of several verbs is meant as a part of another."""
+    for verb in found:
+        if verb not in NODES:
+            continue
+        for key, spec in node_fields(NODES[verb]).items():
+            primary = (NODES[verb].primary or "").rstrip("_")
+            if spec.required and key != primary and key not in value and holds_nodes(spec.type):
+                others = listed(other for other in found if other != verb)
+                return f"write {others} below `{key}:`: {spec.doc}"
+    return None
 
 
 def names_fields(

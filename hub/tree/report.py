@@ -51,6 +51,10 @@ class Report:
         """Note something that is allowed and probably not meant."""
         self.problem(place, message, suggestion=suggestion, code=code, severity="warning")
 
+    def in_order(self) -> list[Diagnostic]:
+        """What was noted, in the order of the text."""
+        return sorted(self.diagnostics, key=lambda d: (d.line or 0, d.column or 0))
+
     @property
     def has_errors(self) -> bool:
         """Is there more than warnings?"""
