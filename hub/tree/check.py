@@ -295,7 +295,10 @@ def check_trees(trees: Iterable[Tree], files: Mapping[str, str] | None = None) -
                     suggestion=did_you_mean(name, known) or f"the trees are {listed(known)}",
                     code="unknown_tree",
                 )
-            elif (way := _way(name, tree.name, known)) is not None:
+            elif (
+                not getattr(node, "detach", False)
+                and (way := _way(name, tree.name, known)) is not None
+            ):
                 report.problem(
                     _run_place(node),
                     f"the tree starts itself again, without end: {' → '.join([tree.name, *way])}",
