@@ -21,6 +21,7 @@ from hub.api.problems import respond_with_problem
 from hub.api.project import project
 from hub.api.replays import replays
 from hub.api.runs import runs
+from hub.api.schedules import schedules
 from hub.api.services import Services
 from hub.errors import HubError
 
@@ -44,6 +45,7 @@ def create_app(
         *events(services),
         *replays(services),
         *runs(services),
+        *schedules(services),
         *project(services),
     ]
     description: dict[str, Any] = {}

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hub.links import Links
     from hub.routing.journal import Journal
     from hub.routing.router import Router
+    from hub.routing.schedules import ProjectSchedules
     from hub.run.runs import Runs
 
 __all__ = ["HealthCheck", "ProjectView", "Services", "TreeView"]
@@ -76,3 +77,4 @@ class Services:
     body_timeout: float = 20.0
     check_timeout: float = 3.0
     max_body: int = 4 * 1024 * 1024
+    schedules: ProjectSchedules | None = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import consume, events, project, runs, schema, simulate, test, trees
+from hub.cli import apply, consume, events, project, runs, schedules, schema, simulate, test, trees
 
 __all__ = ["app"]
 
@@ -47,7 +47,9 @@ app.command("validate")(project.validate)
 app.command("test")(test.run_tests)
 app.command("simulate")(simulate.simulate)
 app.command("schema")(schema.schema)
+app.command("apply")(apply.apply)
 app.command("doctor")(project.doctor)
 app.add_typer(events.app, name="events")
 app.add_typer(runs.app, name="runs")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(trees.app, name="trees")

@@ -25,6 +25,7 @@ from hub.dev.inbox import Inbox
 from hub.dev.live import LiveProject, read_environment
 from hub.dev.logs import configure_logs
 from hub.dev.mail_page import mail_router
+from hub.dev.schedules import LiveSchedules
 from hub.dev.screen import Screen
 from hub.dev.state import open_state
 from hub.errors import HubError, InvalidSetting
@@ -32,10 +33,12 @@ from hub.links import Links, derive_key, load_or_create_secret
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
+from hub.routing.schedules import ProjectSchedules
 from hub.settings import Settings
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
+from hub.temporal.schedules import TemporalSchedules
 from hub.temporal.worker import make_worker
 from hub.trigger import HttpTrigger
 
@@ -105,6 +108,10 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             journal, runs, lambda: live.router, owner=f"dev-{os.getpid()}-{time.time_ns()}"
         )
         dispatching = await stack.enter_async_context(_dispatching(dispatcher))
+        schedules = ProjectSchedules(
+            lambda: live.project, lambda name: TemporalSchedules(client, name)
+        )
+        applied = LiveSchedules(schedules, screen.say)
         services = Services(
             intake=JournalIntake(journal),
             journal=journal,
@@ -114,12 +121,16 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             router=lambda: live.router,
             base_url=settings.url,
             health={"journal": journal.counts, "temporal": lambda: _check_temporal(client)},
+            schedules=schedules,
         )
         app = create_app(services, extra_routes=[mail_router(inbox)])
         serving = await stack.enter_async_context(serve_http(app, listener))
         keeping = await stack.enter_async_context(_background(temporal.keep_running(screen.say)))
-        reloading = await stack.enter_async_context(_background(_reload(live, changes, screen)))
+        reloading = await stack.enter_async_context(
+            _background(_reload(live, changes, screen, applied))
+        )
         pruning = await stack.enter_async_context(_background(_prune(journal)))
+        applying = await stack.enter_async_context(_background(applied.run()))
 
         screen.ready(
             live.project,
@@ -129,7 +140,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             seconds=time.monotonic() - began,
         )
         ended, _ = await asyncio.wait(
-            [dispatching, serving, keeping, reloading, pruning],
+            [dispatching, serving, keeping, reloading, pruning, applying],
             return_when=asyncio.FIRST_COMPLETED,
         )
         for part in ended:
@@ -211,7 +222,9 @@ async def _dispatching(dispatcher: Dispatcher) -> AsyncIterator[asyncio.Task[Non
                 await asyncio.wait_for(dispatcher.drain(), _DRAIN)
 
 
-async def _reload(live: LiveProject, changes: Changes, screen: Screen) -> None:
+async def _reload(
+    live: LiveProject, changes: Changes, screen: Screen, schedules: LiveSchedules
+) -> None:
     """Use the project's files as they change; where they are wrong, say so and go on as before."""
     async for changed in changes:
         names = ", ".join(path.name for path in changed[:3]) + (", ..." if len(changed) > 3 else "")
@@ -221,6 +234,7 @@ async def _reload(live: LiveProject, changes: Changes, screen: Screen) -> None:
             screen.say(f"{names} changed, with errors: what is wrong stays as it was", "red")
         else:
             screen.say(f"{names} changed: reloaded", "green")
+        schedules.changed()
 
 
 async def _prune(journal: Journal) -> None:

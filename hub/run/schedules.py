@@ -15,11 +15,11 @@ from hub.timetable import Overlap, Timetable
 __all__ = [
     "EVENT_TYPE",
     "Change",
+    "KeptSchedules",
     "LastRun",
     "Plan",
     "ScheduleStatus",
     "ScheduleView",
-    "Schedules",
     "WantedSchedule",
     "scheduled",
 ]
@@ -112,11 +112,17 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     running: Sequence[str]
 
 
-class Schedules(Protocol):
-    """Where schedules are kept. Every method raises `Unreachable` when that place does not answer.
+class KeptSchedules(Protocol):
+    """The schedules that are kept for one project, where runs live. Every method raises `Unreachable` when that place does not answer.
 
     A schedule is called by its id, `tree/event`; those that take one raise `NotFound`.
     """
+
+    async def plan(self, wanted: Sequence[WantedSchedule], *, delete: bool = True) -> Plan:
+        """What `apply` would do."""
+
+    async def apply(self, wanted: Sequence[WantedSchedule], *, delete: bool = True) -> Plan:
+        """Make them equal to the wanted ones; say what was done. Without `delete`, none goes."""
 
     async def list(self, wanted: Sequence[WantedSchedule]) -> Sequence[ScheduleView]:
         """Every schedule of the project, and every one that is kept for it, by id."""

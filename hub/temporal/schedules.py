@@ -75,7 +75,7 @@ class _Known:
 
 
 class TemporalSchedules:
-    """`hub.run.schedules.Schedules` of one project, on a Temporal namespace."""
+    """`hub.run.schedules.KeptSchedules` of one project, on a Temporal namespace."""
 
     def __init__(self, client: Client, project: str, *, task_queue: str = "hub") -> None:
         self._client = client
