@@ -27,10 +27,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from hub.kafka import quiet_client
+from hub.kafka import quiet_client, start_producer
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.journal import Journal
 from hub.routing.project import load_project
@@ -41,8 +40,6 @@ from tests.kafka import KafkaServer, choose
 
 PARTITIONS = 6
 KEYS = 200
-SPREAD = 20
-"""Seconds over which the messages are sent."""
 
 
 @dataclass
@@ -104,8 +101,13 @@ class Report:
         )
 
 
-async def exactness(server: KafkaServer, folder: Path, messages: int) -> Report:
-    """Do all of it once with that many messages, in a project in this folder."""
+async def exactness(
+    server: KafkaServer, folder: Path, messages: int, *, spread: int = 20
+) -> Report:
+    """Do all of it once with that many messages, in a project in this folder.
+
+    They are sent over `spread` seconds, so that whatever breaks breaks under load.
+    """
     began = time.monotonic()
     topic = await server.topic(PARTITIONS)
     project = _write_project(folder, server.address, topic)
@@ -118,7 +120,7 @@ async def exactness(server: KafkaServer, folder: Path, messages: int) -> Report:
     dispatching = asyncio.create_task(dispatcher.run())
     try:
         async with _consumer(project) as first, _consumer(project):
-            producing = asyncio.create_task(_produce(server.address, topic, messages))
+            producing = asyncio.create_task(_produce(server.address, topic, messages, spread))
             await _reached(journal, messages // 6, producing)
             async with _consumer(project):
                 # It joins, which takes partitions from the two, and leaves, which gives them back.
@@ -191,20 +193,12 @@ async def _consumer(project: Path) -> AsyncIterator[asyncio.subprocess.Process]:
                 await process.wait()
 
 
-async def _produce(brokers: str, topic: str, messages: int) -> None:
-    """Send all messages, each once and in the order of its key, through every restart.
-
-    They are spread over `SPREAD` seconds, so that whatever breaks breaks under load.
-    """
-    pace = max(1, messages // (SPREAD * 10))
-    producer = AIOKafkaProducer(
-        bootstrap_servers=brokers,
-        enable_idempotence=True,
-        linger_ms=5,
-        request_timeout_ms=120_000,
-        metadata_max_age_ms=1000,
+async def _produce(brokers: str, topic: str, messages: int, spread: int) -> None:
+    """Send all messages, each once and in the order of its key, through every restart."""
+    pace = max(1, messages // (spread * 10))
+    producer = await start_producer(
+        brokers, None, linger_ms=5, request_timeout_ms=120_000, metadata_max_age_ms=1000
     )
-    await producer.start()
     try:
         under_way: set[Any] = set()
         for n in range(messages):

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 from cryptography import x509
@@ -124,15 +124,19 @@ class KafkaServer(ABC):
             await consumer.stop()
         return found
 
-    async def committed(self, group: str) -> dict[tuple[str, int], int]:
-        """What the group has committed."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
+    async def committed(self, group: str, topic: str) -> dict[int, int | None]:
+        """What the group has committed, by partition."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.address, group_id=group, enable_auto_commit=False
+        )
+        await consumer.start()
         try:
-            await admin.start()
-            offsets = await admin.list_consumer_group_offsets(group)
+            cluster = await consumer._client.fetch_all_metadata()
+            partitions = sorted(cluster.partitions_for_topic(topic))
+            consumer.assign([TopicPartition(topic, one) for one in partitions])
+            return {one: await consumer.committed(TopicPartition(topic, one)) for one in partitions}
         finally:
-            await admin.close()
-        return {(p.topic, p.partition): o.offset for p, o in offsets.items()}
+            await consumer.stop()
 
     async def _answers(self, patience: float, alive: Any = None) -> None:
         deadline = asyncio.get_running_loop().time() + patience

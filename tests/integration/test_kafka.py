@@ -223,7 +223,7 @@ async def test_a_message_that_cannot_be_read_is_kept_and_holds_nothing_up(
     assert headers["hub_topic"] == topic.encode()
     assert headers["hub_offset"] == b"1"
     assert headers["hub_error"].decode() == entry.error
-    assert await kafka.committed(consumer.group) == {(topic, 0): 3}
+    assert await kafka.committed(consumer.group, topic) == {0: 3}
 
 
 async def test_without_a_dead_letter_topic_to_write_to_the_journal_keeps_it(
@@ -259,7 +259,7 @@ async def test_it_goes_on_where_it_stopped(kafka: KafkaServer, journal: Journal)
     await kafka.send(topic, b"1", b"2")
     async with running(consumer, JournalIntake(journal)):
         await entries(journal, 2)
-    assert await kafka.committed(consumer.group) == {(topic, 0): 2}
+    assert await kafka.committed(consumer.group, topic) == {0: 2}
     await kafka.send(topic, b"3")
     async with running(consumer, JournalIntake(journal)):
         found = await entries(journal, 3)
