@@ -1,7 +1,7 @@
 """The filters of expressions: Jinja2's where they are pure and bounded, and a few of ours.
 
-Left out are those that are not the same each time (`random`), that make markup (`xmlattr`,
-`urlize`, `safe`), and regular expressions, whose time cannot be bounded.
+Left out are those that are not the same each time (`random`) and that make markup (`xmlattr`,
+`urlize`, `safe`). Regular expressions are those of `patterns`, whose time is bounded.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hub.expressions.bounds import (
     text_of,
 )
 from hub.expressions.methods import MISSING, attribute, did_you_mean, keys_of
+from hub.expressions.patterns import PATTERN_FILTERS
 from hub.expressions.predicates import TESTS
 from hub.expressions.scalars import SCALAR_FILTERS
 
@@ -277,6 +278,7 @@ def _list(work: Work, value: Any) -> list[Any]:
 
 FILTERS: dict[str, Function] = {
     **SCALAR_FILTERS,
+    **PATTERN_FILTERS,
     "batch": _batch,
     "count": _length,
     "dictsort": _dictsort,

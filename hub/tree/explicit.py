@@ -103,7 +103,7 @@ class Translator:
                 self.anything((*source, index), (*target, index), item)
                 for index, item in enumerate(value)
             ]
-        if is_explicit(value) and not any(key in NODES or ACTION.fullmatch(key) for key in value):
+        if is_explicit(value) and not any(map(_is_verb, value)):
             return self.node(source, target, value)
         if not isinstance(value, dict):
             return value
@@ -260,6 +260,10 @@ class Translator:
             return self.below(node, *place)
         child, origin = node.children[at or 0]
         return self.anything(origin, (*node.target, *place), child)
+
+
+def _is_verb(key: str) -> bool:
+    return (key in NODES and key not in common_fields()) or bool(ACTION.fullmatch(key))
 
 
 def _known(written: str) -> bool:
