@@ -12,7 +12,7 @@ import hashlib
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -242,7 +242,7 @@ class Client:
             if method == "HEAD":
                 body = b""
             else:
-                async with aclosing(response.aiter_stream()) as chunks:
+                async with aclosing(_chunks(response)) as chunks:
                     body = await read_body(chunks, received, settings.max_response, place)
         finally:
             await response.aclose()
@@ -348,6 +348,16 @@ class Client:
         return type(error)(
             error.failure, self._known.redact(error.message), retry_after=error.retry_after
         )
+
+
+async def _chunks(response: httpcore.Response) -> AsyncGenerator[bytes, None]:
+    chunks = response.aiter_stream()
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 def key_header(idempotency_key: str) -> str:
