@@ -5,7 +5,7 @@ BIN := .venv/bin
 CODE := hub triggers connectors tests scripts
 ARGS ?=
 
-.PHONY: run test lint format setup lock clean
+.PHONY: run test lint format docs setup lock clean
 
 run: setup  ## the hub with the example project; Ctrl-C stops it
 	@$(BIN)/hub dev examples
@@ -13,19 +13,24 @@ run: setup  ## the hub with the example project; Ctrl-C stops it
 test: setup lint  ## lint, then every test; one file: make test ARGS=tests/unit/test_tether.py
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: setup  ## style, types, and which room may import which
+lint: setup  ## style, types, and which room may import which; of the web page too
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/page.py --check
 
 format: setup  ## put the code into the house style
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-setup:  ## .venv with what requirements.lock names; quick when there is nothing to do
+docs: setup  ## docs/nodes.md anew, from the classes of nodes and the connectors
+	$(BIN)/hub schema --docs --out docs/nodes.md
+
+setup:  ## .venv with what requirements.lock names, and the web page; quick when there is nothing to do
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) scripts/setup.py
+	@$(BIN)/python scripts/page.py
 
 lock: setup  ## requirements.lock anew from pyproject.toml (needs uv on the PATH)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --quiet --upgrade \
@@ -33,4 +38,4 @@ lock: setup  ## requirements.lock anew from pyproject.toml (needs uv on the PATH
 		--generate-hashes --no-annotate --no-emit-index-url --output-file requirements.lock
 
 clean:  ## remove what the other commands have made
-	rm -rf .venv .hub examples/.hub .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .hub hub/web ui/node_modules examples/.hub .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -15,10 +15,11 @@ import msgspec
 
 from hub.connector import Action
 from hub.expressions import Expression, Template
-from hub.tree.events import API, EVENT_FIELDS
+from hub.tree.events import API, EVENT_FIELDS, START_FIELDS
 from hub.tree.explicit_types import TYPES
 from hub.tree.node import NODES, Node, Retry, Span, Subscribed
 from hub.tree.read import TREE_FIELDS
+from hub.tree.schedules import is_inline
 from hub.tree.spec import (
     FieldSpec,
     common_fields,
@@ -27,6 +28,7 @@ from hub.tree.spec import (
     options_of,
     struct_fields,
 )
+from hub.tree.tree import Rerun, WhenRunning
 
 __all__ = ["json_schema"]
 
@@ -39,6 +41,7 @@ _SPAN: Schema = {
     "pattern": r"[A-Za-z]|\$\{\{",
     "examples": ["30s", "24h", "7 days", "PT24H"],
 }
+_FIXED_SPAN: Schema = {"type": "string", "pattern": "[A-Za-z]", "examples": ["1h", "2 days"]}
 _EXPRESSION: Schema = {"type": ["string", "boolean", "number"]}
 _NODE: Schema = {"$ref": "#/$defs/node"}
 _ACTION_PATTERN = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$"
@@ -75,16 +78,8 @@ def _tree(kinds: Iterable[str]) -> Schema:
             "propertyNames": _ID,
             "additionalProperties": _event(kinds),
         },
-        "start": {
-            "anyOf": [
-                {"type": "string"},
-                {
-                    "type": "object",
-                    "properties": {"event": {"type": "string"}},
-                    "required": ["event"],
-                },
-            ]
-        },
+        "start": {"anyOf": [{"type": "string"}, _start()]},
+        "cancel_on": {"type": "string"},
         "vars": {"type": ["object", "null"], "propertyNames": _ID},
         "do": _NODE,
     }
@@ -110,13 +105,30 @@ def _event(kinds: Iterable[str]) -> Schema:
         }
         for kind in sources
     }
+    for kind in sources:
+        if is_inline(kind, kinds):
+            named = properties[kind]
+            about = named.pop("description")
+            properties[kind] = {"description": about, "anyOf": [named, {"type": "object"}]}
     for key, text in EVENT_FIELDS.items():
-        properties[key] = {**_EXPRESSION, "description": text}
+        properties[key] = {**(_FIXED_SPAN if key == "early" else _EXPRESSION), "description": text}
     return {
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
         "oneOf": [{"required": [kind]} for kind in sources],
+    }
+
+
+def _start() -> Schema:
+    kinds: dict[str, Any] = {"event": str, "when_running": WhenRunning, "rerun": Rerun}
+    return {
+        "type": "object",
+        "properties": {
+            name: {"description": text, **_of(kinds[name])} for name, text in START_FIELDS.items()
+        },
+        "required": ["event"],
+        "additionalProperties": False,
     }
 
 
