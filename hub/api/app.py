@@ -16,13 +16,16 @@ from hub.api.events import events
 from hub.api.guards import management_guards
 from hub.api.health import health
 from hub.api.ingress import hooks
+from hub.api.language import language
 from hub.api.openapi import describe
+from hub.api.overview import overview
 from hub.api.problems import respond_with_problem
 from hub.api.project import project
 from hub.api.replays import replays
 from hub.api.runs import runs
 from hub.api.schedules import schedules
 from hub.api.services import Services
+from hub.api.web import web
 from hub.errors import HubError
 
 __all__ = ["create_app"]
@@ -47,6 +50,8 @@ def create_app(
         *runs(services),
         *schedules(services),
         *project(services),
+        *overview(services),
+        *language(),
     ]
     description: dict[str, Any] = {}
 
@@ -62,7 +67,7 @@ def create_app(
         guards=management_guards(services),
     )
     return Litestar(
-        route_handlers=[*public, management],
+        route_handlers=[*public, *web(), management],
         exception_handlers={
             HubError: respond_with_problem,
             HTTPException: respond_with_problem,

@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from hub.api.services import HealthCheck, Services
 from hub.errors import HubError
 
-__all__ = ["CheckOutcome", "Health", "Readiness", "health"]
+__all__ = ["CheckOutcome", "Health", "Readiness", "check_all", "health"]
 
 _log = structlog.get_logger("hub.api")
 _NO_STORE = {"cache-control": "no-store"}
@@ -50,15 +50,10 @@ def health(services: Services) -> list[HTTPRouteHandler]:
 
     @get("/readyz", summary="What the hub needs answers", tags=["health"])
     async def readyz() -> Response[Readiness]:
-        checks = await asyncio.gather(
-            *(
-                _outcome(name, check, services.check_timeout)
-                for name, check in services.health.items()
-            )
-        )
+        checks = await check_all(services)
         ready = all(check.ok for check in checks)
         return Response(
-            Readiness(status="ready" if ready else "not_ready", checks=list(checks)),
+            Readiness(status="ready" if ready else "not_ready", checks=checks),
             status_code=200 if ready else 503,
             headers=_NO_STORE,
         )
@@ -68,6 +63,18 @@ def health(services: Services) -> list[HTTPRouteHandler]:
         return Response(None, status_code=200, media_type=MediaType.TEXT, headers=_NO_STORE)
 
     return [healthz, readyz, healthz_head]
+
+
+async def check_all(services: Services) -> list[CheckOutcome]:
+    """How each part that the hub needs does, all asked at once."""
+    return list(
+        await asyncio.gather(
+            *(
+                _outcome(name, check, services.check_timeout)
+                for name, check in services.health.items()
+            )
+        )
+    )
 
 
 async def _outcome(name: str, check: HealthCheck, timeout: float) -> CheckOutcome:

@@ -62,7 +62,8 @@ class Services:
     management side answers to, beside loopback names and the host of `base_url`; a web page that
     has pointed its own name at this machine is refused by it. `body_timeout` (seconds) bounds the
     reading of one request body, `check_timeout` (seconds) one health check, `max_body` (bytes) a
-    body posted to the management side.
+    body posted to the management side. `count_runs` counts all runs by status. `temporal_ui` is the
+    address of Temporal's own page; `is_development` says that runs' clocks can be forwarded.
     """
 
     intake: Intake
@@ -78,3 +79,6 @@ class Services:
     check_timeout: float = 3.0
     max_body: int = 4 * 1024 * 1024
     schedules: ProjectSchedules | None = None
+    count_runs: Callable[[], Awaitable[Mapping[str, int]]] | None = None
+    temporal_ui: str | None = None
+    is_development: bool = False

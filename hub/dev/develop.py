@@ -122,6 +122,9 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             base_url=settings.url,
             health={"journal": journal.counts, "temporal": lambda: _check_temporal(client)},
             schedules=schedules,
+            count_runs=runs.counts,
+            temporal_ui=f"http://{settings.host}:{settings.temporal_ui_port}",
+            is_development=True,
         )
         app = create_app(services, extra_routes=[mail_router(inbox)])
         serving = await stack.enter_async_context(serve_http(app, listener))

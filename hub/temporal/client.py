@@ -179,6 +179,15 @@ class TemporalRuns:
             next=base64.urlsafe_b64encode(following).decode() if following else None,
         )
 
+    async def counts(self) -> dict[str, int]:
+        """How many runs there are of each status. Raises `Unreachable`."""
+        async with _reaching():
+            counted = await self._client.count_workflows(
+                "HubTree IS NOT NULL GROUP BY ExecutionStatus", rpc_timeout=_RPC_TIMEOUT
+            )
+        ours = {theirs: status for status, theirs in _EXECUTION_STATUS.items()}
+        return {ours[str(group.group_values[0])]: group.count for group in counted.groups}
+
     async def show(self, run_id: str) -> RunState:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
         async with _reaching(run_id):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -315,6 +315,19 @@ class Journal:
                 counts[status] = count
             counts["duplicate"] += int((await connection.execute(copies)).scalar() or 0)
         return counts
+
+    async def per_minute(self, since: datetime) -> dict[datetime, int]:
+        """How many entries came in by minute, from that minute on; minutes without any are left out."""
+        e = entries.c
+        minute = sa.type_coerce(e.received_at, sa.BigInteger).op("/")(60_000_000)
+        query = (
+            sa.select(minute, sa.func.count())
+            .where(e.received_at >= since, e.seq >= statements.first_since(since))
+            .group_by(minute)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return {datetime.fromtimestamp(row[0] * 60, UTC): row[1] for row in rows}
 
     async def seen(self, trigger: str, ids: Collection[str]) -> set[str]:
         """Which of the event ids the journal already has from the trigger."""

@@ -1,0 +1,156 @@
+/** Calls to the hub that served this page. */
+
+import { inPath } from "../address";
+import type {
+  Diagnostic,
+  EventStatus,
+  Explanation,
+  JournalEvent,
+  Json,
+  Language,
+  List,
+  Overview,
+  Replayed,
+  Run,
+  RunStatus,
+  RunSummary,
+  Tree,
+  TreeItem,
+  Trigger,
+} from "./types";
+
+/** What the hub answered instead of what was asked for (RFC 9457), or that it did not answer. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+    readonly errors: Diagnostic[] = [],
+  ) {
+    super(detail);
+  }
+}
+
+interface Options {
+  signal?: AbortSignal | undefined;
+  method?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+async function answer(path: string, options: Options = {}): Promise<Response> {
+  const { signal, method = "GET", body, headers = {} } = options;
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: {
+        accept: "application/json",
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "unreachable", "The hub does not answer. Is it still running?");
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  try {
+    const problem = await response.json();
+    return new Problem(response.status, problem.code, problem.detail, problem.errors ?? []);
+  } catch {
+    return new Problem(response.status, "unknown", `The hub answered ${response.status}.`);
+  }
+}
+
+async function call<T>(path: string, options: Options = {}): Promise<T> {
+  return (await answer(path, options)).json();
+}
+
+function search(values: object): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined && value !== null && value !== "") query.set(name, String(value));
+  }
+  const text = query.toString();
+  return text ? `?${text}` : "";
+}
+
+export interface RunFilter {
+  tree?: string | null;
+  key?: string | null;
+  status?: RunStatus | null;
+  waiting_for?: string | null;
+  limit?: number;
+  cursor?: string | null;
+}
+
+export interface EventFilter {
+  trigger?: string | null;
+  type?: string | null;
+  key?: string | null;
+  status?: EventStatus | null;
+  since?: string | null;
+  until?: string | null;
+  limit?: number;
+  cursor?: string | null;
+}
+
+const eventPath = (id: string, action: string, trigger?: string | null) =>
+  `/api/events/${inPath(id)}${action}${search({ trigger })}`;
+
+export const hub = {
+  overview: (signal?: AbortSignal) => call<Overview>("/api/overview", { signal }),
+  language: (signal?: AbortSignal) => call<Language>("/api/language", { signal }),
+
+  runs: (filter: RunFilter, signal?: AbortSignal) =>
+    call<List<RunSummary>>(`/api/runs${search(filter)}`, { signal }),
+  run: (id: string, signal?: AbortSignal) => call<Run>(`/api/runs/${inPath(id)}`, { signal }),
+  cancelRun: (id: string) => call(`/api/runs/${inPath(id)}/cancel`, { method: "POST", body: {} }),
+  terminateRun: (id: string, reason: string) =>
+    call(`/api/runs/${inPath(id)}/terminate`, { method: "POST", body: { reason } }),
+  forwardRun: (id: string, by: string) =>
+    call(`/api/runs/${inPath(id)}/forward`, { method: "POST", body: { by } }),
+
+  events: (filter: EventFilter, signal?: AbortSignal) =>
+    call<List<JournalEvent>>(`/api/events${search(filter)}`, { signal }),
+  event: (id: string, trigger?: string | null, signal?: AbortSignal) =>
+    call<JournalEvent>(eventPath(id, "", trigger), { signal }),
+  explain: (id: string, trigger?: string | null, signal?: AbortSignal) =>
+    call<Explanation>(eventPath(id, "/explain", trigger), { signal }),
+  replay: (
+    id: string,
+    trigger: string | null,
+    options: { dry_run: boolean; mode: "starts" | "all"; again: boolean },
+    signal?: AbortSignal,
+  ) => call<Replayed>(eventPath(id, "/replay", trigger), { method: "POST", body: options, signal }),
+  sendEvent: (trigger: string, type: string, data: Json, subject?: string) =>
+    call<{ id: string; duplicate?: boolean }>(`/api/events${search({ trigger })}`, {
+      method: "POST",
+      headers: { "content-type": "application/cloudevents+json" },
+      body: {
+        specversion: "1.0",
+        id: `page-${crypto.randomUUID()}`,
+        source: "/page",
+        type,
+        time: new Date().toISOString(),
+        datacontenttype: "application/json",
+        ...(subject ? { subject } : {}),
+        data,
+      },
+    }),
+
+  trees: (signal?: AbortSignal) => call<List<TreeItem>>("/api/trees", { signal }),
+  tree: (name: string, signal?: AbortSignal) =>
+    call<Tree>(`/api/trees/${encodeURIComponent(name)}`, { signal }),
+
+  triggers: (signal?: AbortSignal) => call<List<Trigger>>("/api/triggers", { signal }),
+};

@@ -1,0 +1,262 @@
+/** The hub's management API, in its own words. */
+
+export type RunStatus =
+  | "dormant"
+  | "running"
+  | "succeeded"
+  | "failed"
+  | "cancelled"
+  | "terminated"
+  | "timed_out"
+  | "expired";
+
+export type NodeStatus =
+  | "pending"
+  | "running"
+  | "waiting"
+  | "succeeded"
+  | "failed"
+  | "cancelled"
+  | "skipped";
+
+export type EventStatus = "accepted" | "delivered" | "unmatched" | "duplicate" | "dead";
+
+export type Outcome =
+  | "started"
+  | "resumed"
+  | "buffered"
+  | "duplicate"
+  | "late"
+  | "no_run"
+  | "ignored"
+  | "filtered"
+  | "rejected"
+  | "failed"
+  | "delivered";
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+export interface List<T> {
+  items: T[];
+  next: string | null;
+}
+
+export interface Failure {
+  code: string;
+  message: string;
+  path: string;
+}
+
+export interface RunSummary {
+  id: string;
+  tree: string;
+  key: string | null;
+  status: RunStatus;
+  started_at: string | null;
+  ended_at: string | null;
+  waiting_for: string[];
+}
+
+export interface NodeState {
+  type: string;
+  id: string | null;
+  status: NodeStatus;
+  started_at: string | null;
+  ended_at: string | null;
+  deadline: string | null;
+  attempt: number;
+  result: Json;
+  error: Failure | null;
+}
+
+export interface Handled {
+  id: string;
+  type: string;
+  outcome: Outcome;
+  at: string;
+  subscription: string | null;
+  path: string | null;
+}
+
+export interface Run extends RunSummary {
+  hash: string;
+  nodes: Record<string, NodeState>;
+  result: Json;
+  error: Failure | null;
+  vars?: JsonObject;
+  mailbox?: {
+    stored: { event: CloudEvent; subscriptions: string[] }[];
+    handled: Handled[];
+  };
+}
+
+export interface CloudEvent {
+  specversion: string;
+  id: string;
+  source: string;
+  type: string;
+  subject?: string;
+  time?: string;
+  data?: Json;
+  [extension: string]: Json | undefined;
+}
+
+export interface Delivery {
+  tree: string;
+  subscription: string;
+  key: string | null;
+  run_id: string | null;
+  outcome: Outcome;
+  reason: string | null;
+  at: string;
+}
+
+export interface JournalEvent {
+  id: string;
+  trigger: string;
+  event: CloudEvent;
+  received_at: string;
+  status: EventStatus;
+  deliveries: Delivery[];
+}
+
+export interface Verdict {
+  tree: string;
+  subscription: string;
+  outcome: Outcome | "none";
+  key: string | null;
+  run_id: string | null;
+  reason: string | null;
+  values: JsonObject;
+  woke: string | null;
+}
+
+export interface NearMiss {
+  run_id: string;
+  tree: string;
+  subscription: string;
+  key: string | null;
+  reason: string;
+}
+
+export interface Explanation {
+  id: string;
+  trigger: string;
+  type: string;
+  status: EventStatus;
+  duplicates: number;
+  error: string | null;
+  subscriptions: Verdict[];
+  near_misses: NearMiss[];
+}
+
+export interface Match {
+  tree: string;
+  subscription: string;
+  outcome: "start" | "resume" | "filtered" | "failed";
+  key: string | null;
+  run_id: string | null;
+  reason: string | null;
+}
+
+export interface Replayed {
+  of: string;
+  id: string | null;
+  dry_run: boolean;
+  matches: Match[];
+}
+
+export interface TreeItem {
+  name: string;
+  hash: string;
+  title?: string | null;
+}
+
+export interface TreeDocument {
+  tree: string;
+  title?: string;
+  description?: string;
+  events?: Record<string, JsonObject>;
+  start?: Json;
+  vars?: JsonObject;
+  do?: Json;
+}
+
+export interface Tree extends TreeItem {
+  document: TreeDocument;
+  /** The file as it is written, where the hub gives it. */
+  text?: string | null;
+  file?: string | null;
+  editable?: boolean;
+}
+
+export interface Trigger {
+  name: string;
+  kind: string;
+  url: string | null;
+}
+
+export interface Diagnostic {
+  message: string;
+  path?: string;
+  code?: string;
+  severity?: "error" | "warning";
+  suggestion?: string | null;
+  file?: string | null;
+  line?: number | null;
+  column?: number | null;
+}
+
+export interface Overview {
+  project: string;
+  version: string;
+  development: boolean;
+  temporal_ui: string | null;
+  trees: number;
+  triggers: number;
+  events: Record<EventStatus, number>;
+  /** How many events came in, by minute, oldest first; the last one is under way. */
+  per_minute: number[];
+  runs: Partial<Record<RunStatus, number>> | null;
+  /** Running ones by what they wait for. */
+  waiting: { tree: string; waiting_for: string; count: number }[];
+  backlog: number;
+  checks: { name: string; ok: boolean; detail: string | null }[];
+}
+
+export interface FieldInfo {
+  key: string;
+  doc: string | null;
+  required: boolean;
+  kind:
+    | "text"
+    | "expression"
+    | "template"
+    | "duration"
+    | "number"
+    | "boolean"
+    | "choice"
+    | "event"
+    | "node"
+    | "nodes"
+    | "cases"
+    | "names"
+    | "mapping"
+    | "any";
+  choices?: string[];
+  default?: Json;
+}
+
+export interface VerbInfo {
+  verb: string;
+  group: "control" | "wait" | "action" | "connector";
+  doc: string;
+  primary: string | null;
+  fields: FieldInfo[];
+}
+
+export interface Language {
+  verbs: VerbInfo[];
+  common: FieldInfo[];
+}

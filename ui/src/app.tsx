@@ -1,0 +1,178 @@
+/** The shell: where one is, where one can go, and the view in between. */
+
+import { Component, lazy, type ReactNode, Suspense, useEffect } from "react";
+import { useAddress } from "./address";
+import { hub } from "./api/client";
+import { useResource } from "./api/resource";
+import { Icon, type IconName } from "./parts/icons";
+import { Link } from "./parts/link";
+import { Empty, Page, Panel, Skeleton } from "./parts/parts";
+import { setTheme, type Theme, useTheme } from "./theme";
+import { EventView } from "./views/event";
+import { EventsView } from "./views/events";
+import { OverviewView } from "./views/overview";
+import { RunsView } from "./views/runs";
+import { TreesView } from "./views/trees";
+import { TriggersView } from "./views/triggers";
+
+const RunView = lazy(() => import("./views/run"));
+const TreeView = lazy(() => import("./views/tree"));
+
+const NAV: [string, string, IconName][] = [
+  ["", "Overview", "overview"],
+  ["runs", "Runs", "runs"],
+  ["events", "Events", "events"],
+  ["trees", "Trees", "trees"],
+  ["triggers", "Triggers", "triggers"],
+];
+
+export function App() {
+  const { segments, query } = useAddress();
+  const [view = "", ...rest] = segments;
+  const id = rest.join("/");
+  const overview = useResource("overview", hub.overview, { every: 10_000 });
+  useEffect(() => {
+    const name = NAV.find(([path]) => path === view)?.[1];
+    document.title = [id, name, "Hub"].filter(Boolean).join(" · ");
+  }, [view, id]);
+  return (
+    <div className="shell">
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <div className="side">
+        <Link className="brand" href="/">
+          <img src="/mark.svg" alt="" />
+          <span>
+            Hub
+            <small className="clip">{overview.data?.project ?? "\u00a0"}</small>
+          </span>
+        </Link>
+        <nav aria-label="Views">
+          <ul>
+            {NAV.map(([path, name, icon]) => (
+              <li key={path}>
+                <Link
+                  href={`/${path}`}
+                  {...(path === view ? { "aria-current": "page" as const } : {})}
+                >
+                  <Icon name={icon} />
+                  {name}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <div className="side-foot">
+          {overview.data?.development && (
+            <a href="/dev/mail">
+              <Icon name="mail" size={14} /> Caught mail
+            </a>
+          )}
+          {overview.data?.temporal_ui && (
+            <a href={overview.data.temporal_ui} target="_blank" rel="noreferrer">
+              <Icon name="outside" size={14} /> Temporal
+            </a>
+          )}
+          <ThemeSwitch />
+        </div>
+      </div>
+      <main className="main" id="main" tabIndex={-1}>
+        <Boundary key={`${view}/${id}`}>
+          <Suspense
+            fallback={
+              <Page title={id || "\u00a0"}>
+                <Panel>
+                  <Skeleton />
+                </Panel>
+              </Page>
+            }
+          >
+            <View view={view} id={id} query={query} />
+          </Suspense>
+        </Boundary>
+      </main>
+    </div>
+  );
+}
+
+function View({ view, id, query }: { view: string; id: string; query: URLSearchParams }) {
+  switch (view) {
+    case "":
+      return <OverviewView />;
+    case "runs":
+      return id ? <RunView id={id} /> : <RunsView query={query} />;
+    case "events":
+      return id ? (
+        <EventView id={id} trigger={query.get("trigger")} />
+      ) : (
+        <EventsView query={query} />
+      );
+    case "trees":
+      return id ? <TreeView name={id} /> : <TreesView />;
+    case "triggers":
+      return <TriggersView />;
+    default:
+      return (
+        <Page title="Nothing here">
+          <Panel>
+            <Empty icon="search" title="There is no such view">
+              <Link href="/">Back to the overview</Link>
+            </Empty>
+          </Panel>
+        </Page>
+      );
+  }
+}
+
+const THEMES: [Theme, string, IconName][] = [
+  ["light", "Light", "sun"],
+  ["system", "As the system", "system"],
+  ["dark", "Dark", "moon"],
+];
+
+function ThemeSwitch() {
+  const theme = useTheme();
+  return (
+    <fieldset className="segments theme">
+      <legend className="visually-hidden">Theme</legend>
+      {THEMES.map(([name, word, icon]) => (
+        <button
+          key={name}
+          type="button"
+          aria-pressed={theme === name}
+          aria-label={word}
+          title={word}
+          onClick={() => setTheme(name)}
+        >
+          <Icon name={icon} />
+        </button>
+      ))}
+    </fieldset>
+  );
+}
+
+/** A fault of the page itself stays in its view, and is said. */
+class Boundary extends Component<{ children: ReactNode }, { fault: string | null }> {
+  override state = { fault: null };
+
+  static getDerivedStateFromError(error: unknown) {
+    return { fault: error instanceof Error ? error.message : String(error) };
+  }
+
+  override render() {
+    if (this.state.fault === null) return this.props.children;
+    return (
+      <Page title="The page failed">
+        <Panel>
+          <Empty icon="alert" title="This view could not be shown">
+            <p className="mono break">{this.state.fault}</p>
+            <button type="button" className="button" onClick={() => location.reload()}>
+              Load it again
+            </button>
+          </Empty>
+        </Panel>
+      </Page>
+    );
+  }
+}

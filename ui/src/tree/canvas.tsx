@@ -1,0 +1,439 @@
+/** A tree, drawn: pan, zoom, and walk through it with the arrow keys. */
+
+import {
+  Background,
+  BackgroundVariant,
+  type Edge,
+  Handle,
+  MiniMap,
+  type Node,
+  type NodeProps,
+  Position,
+  ReactFlow,
+  ReactFlowProvider,
+  useReactFlow,
+} from "@xyflow/react";
+import "@xyflow/react/dist/base.css";
+import {
+  type KeyboardEvent,
+  memo,
+  type ReactNode,
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
+import { Icon } from "../parts/icons";
+import { StatusSign, toneOf, wordOf } from "../parts/status";
+import { Countdown } from "../parts/time";
+import { useTheme } from "../theme";
+import { iconOf } from "./kinds";
+import { type Direction, layout, type Placed } from "./layout";
+import type { OutlineNode } from "./outline";
+
+export const CARD = { width: 236, height: 62 };
+const DIRECTION = "hub.direction";
+
+/** What is known of a node beside its definition. */
+export interface Mark {
+  status?: string | undefined;
+  /** When what it waits for is over. */
+  until?: string | null | undefined;
+  /** The run's own time, where that is not the clock on the wall. */
+  now?: number | undefined;
+  note?: string | undefined;
+  fault?: { severity: "error" | "warning"; message: string } | undefined;
+}
+
+interface CardData extends Record<string, unknown> {
+  node: OutlineNode;
+  mark: Mark;
+  direction: Direction;
+  isRoot: boolean;
+  isDropTarget: boolean;
+}
+
+type CardNode = Node<CardData, "card">;
+
+export interface CanvasProps {
+  roots: OutlineNode[];
+  marks?: Map<string, Mark> | undefined;
+  selected: string | null;
+  onSelect: (path: string | null) => void;
+  /** Further tools for the bar at the top. */
+  tools?: ReactNode;
+  foot?: ReactNode;
+  label: string;
+  onKey?: (event: KeyboardEvent, selected: string | null) => void;
+  onDropOn?: (path: string, data: DataTransfer) => void;
+  empty?: ReactNode;
+}
+
+export function Canvas(props: CanvasProps) {
+  return (
+    <ReactFlowProvider>
+      <Drawing {...props} />
+    </ReactFlowProvider>
+  );
+}
+
+function rememberedDirection(): Direction {
+  try {
+    return localStorage.getItem(DIRECTION) === "down" ? "down" : "across";
+  } catch {
+    return "across";
+  }
+}
+
+function Drawing({
+  roots,
+  marks,
+  selected,
+  onSelect,
+  tools,
+  foot,
+  label,
+  onKey,
+  onDropOn,
+  empty,
+}: CanvasProps) {
+  const flow = useReactFlow<CardNode>();
+  const frame = useRef<HTMLDivElement>(null);
+  const [direction, setDirection] = useState<Direction>(rememberedDirection);
+  const [dropAt, setDropAt] = useState<string | null>(null);
+  const theme = useTheme();
+  const placed = useMemo(() => layout(roots, direction, CARD), [roots, direction]);
+  const shape = useMemo(
+    () => direction + placed.map(({ node }) => node.path).join("\n"),
+    [placed, direction],
+  );
+
+  const nodes = useMemo<CardNode[]>(
+    () =>
+      placed.map(({ node, parent, x, y }) => {
+        const mark = marks?.get(node.path) ?? {};
+        return {
+          id: node.path,
+          type: "card",
+          position: { x, y },
+          width: CARD.width,
+          height: CARD.height,
+          data: {
+            node,
+            mark,
+            direction,
+            isRoot: parent === null,
+            isDropTarget: dropAt === node.path,
+          },
+          selected: node.path === selected,
+          draggable: false,
+          connectable: false,
+          ariaLabel: described(node, mark),
+        };
+      }),
+    [placed, marks, selected, direction, dropAt],
+  );
+  const edges = useMemo<Edge[]>(
+    () =>
+      placed.flatMap(({ node, parent }) => {
+        if (!parent) return [];
+        const status = marks?.get(node.path)?.status;
+        const isReached = status && status !== "pending";
+        return [
+          {
+            id: `${parent.path} ${node.path}`,
+            source: parent.path,
+            target: node.path,
+            type: "smoothstep",
+            pathOptions: { borderRadius: 10 },
+            focusable: false,
+            className: isReached ? `reached tone-${toneOf(status)}` : "",
+          } as Edge,
+        ];
+      }),
+    [placed, marks],
+  );
+
+  const show = useCallback(
+    (isSmooth: boolean) => fit(flow, frame.current, placed, isSmooth ? 220 : 0),
+    [flow, placed],
+  );
+  // The whole tree is shown when it is opened or turned, not at each change of it.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: as said above
+  useEffect(() => {
+    const timer = window.setTimeout(() => show(false), 0);
+    return () => window.clearTimeout(timer);
+  }, [direction, roots.length === 0]);
+  // When the tree has changed its shape, what is selected stays in sight.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the shape changes
+  useEffect(() => {
+    keepInSight(flow, frame.current, placed, selected);
+  }, [shape, selected]);
+
+  function turn() {
+    const next = direction === "across" ? "down" : "across";
+    setDirection(next);
+    try {
+      localStorage.setItem(DIRECTION, next);
+    } catch {
+      // The choice lasts as long as the page.
+    }
+  }
+
+  function onKeyDown(event: KeyboardEvent) {
+    const step = neighbour(event.key, direction, placed, selected);
+    if (step && !event.altKey && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      event.stopPropagation();
+      onSelect(step);
+      frame.current
+        ?.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(step)}"]`)
+        ?.focus({ preventScroll: true });
+      return;
+    }
+    onKey?.(event, selected);
+  }
+
+  return (
+    <div
+      className={`canvas ${direction}`}
+      ref={frame}
+      onKeyDown={onKeyDown}
+      role="group"
+      aria-label={label}
+    >
+      <div className="canvas-bar">
+        {tools}
+        <span className="grow" />
+        <button
+          type="button"
+          className="icon-button"
+          onClick={turn}
+          aria-label={direction === "across" ? "Lay out downwards" : "Lay out across"}
+          title={direction === "across" ? "Lay out downwards" : "Lay out across"}
+        >
+          <Icon name={direction === "across" ? "downward" : "across"} />
+        </button>
+        <button
+          type="button"
+          className="icon-button"
+          onClick={() => show(true)}
+          aria-label="Show all"
+          title="Show all"
+        >
+          <Icon name="fit" />
+        </button>
+      </div>
+      <div className="canvas-plane">
+        {roots.length === 0 && empty}
+        <ReactFlow<CardNode>
+          nodes={nodes}
+          edges={edges}
+          nodeTypes={KINDS}
+          colorMode={theme}
+          onNodeClick={(_, node) => onSelect(node.id)}
+          onPaneClick={() => onSelect(null)}
+          onNodesChange={(changes) => {
+            for (const change of changes) {
+              if (change.type === "select" && change.selected) onSelect(change.id);
+            }
+          }}
+          onDragOver={(event) => {
+            if (!onDropOn) return;
+            const path = pathUnder(event.target);
+            if (path) {
+              event.preventDefault();
+              event.dataTransfer.dropEffect = "copy";
+            }
+            if (path !== dropAt) setDropAt(path);
+          }}
+          onDragLeave={() => setDropAt(null)}
+          onDrop={(event) => {
+            setDropAt(null);
+            const path = pathUnder(event.target);
+            if (path && onDropOn) {
+              event.preventDefault();
+              onDropOn(path, event.dataTransfer);
+            }
+          }}
+          onlyRenderVisibleElements={placed.length > 120}
+          nodesDraggable={false}
+          nodesConnectable={false}
+          elementsSelectable
+          edgesFocusable={false}
+          deleteKeyCode={null}
+          multiSelectionKeyCode={null}
+          selectionKeyCode={null}
+          minZoom={0.1}
+          maxZoom={1.6}
+          panOnScroll
+          zoomOnDoubleClick={false}
+          proOptions={{ hideAttribution: true }}
+          ariaLabelConfig={{
+            "node.a11yDescription.default": "Arrow keys go from node to node.",
+            "node.a11yDescription.keyboardDisabled": "Arrow keys go from node to node.",
+          }}
+        >
+          <Background variant={BackgroundVariant.Dots} gap={20} size={1.2} />
+          {placed.length > 14 && (
+            <MiniMap
+              pannable
+              zoomable
+              ariaLabel="The whole tree"
+              nodeClassName={(node: CardNode) => `mini tone-${toneOf(node.data.mark.status ?? "")}`}
+              nodeBorderRadius={10}
+            />
+          )}
+        </ReactFlow>
+      </div>
+      {foot && <div className="canvas-foot">{foot}</div>}
+    </div>
+  );
+}
+
+function described(node: OutlineNode, mark: Mark): string {
+  return [
+    node.slot,
+    node.label,
+    node.summary,
+    mark.status && wordOf(mark.status),
+    mark.fault?.message,
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
+function pathUnder(target: EventTarget): string | null {
+  const card = (target as Element).closest?.(".react-flow__node");
+  return card instanceof HTMLElement ? (card.dataset.id ?? null) : null;
+}
+
+type Flow = ReturnType<typeof useReactFlow<CardNode>>;
+
+/** Everything in view, but never so small that it cannot be read: a large tree shows its beginning. */
+function fit(flow: Flow, frame: HTMLElement | null, placed: Placed[], duration: number): void {
+  const plane = frame?.querySelector(".canvas-plane");
+  if (!plane || placed.length === 0) return;
+  const { width, height } = plane.getBoundingClientRect();
+  const left = Math.min(...placed.map((one) => one.x));
+  const top = Math.min(...placed.map((one) => one.y));
+  const right = Math.max(...placed.map((one) => one.x)) + CARD.width;
+  const bottom = Math.max(...placed.map((one) => one.y)) + CARD.height;
+  const margin = 28;
+  const whole = Math.min(
+    (width - 2 * margin) / (right - left),
+    (height - 2 * margin) / (bottom - top),
+  );
+  const zoom = Math.min(1, Math.max(0.55, whole));
+  const isWhole = whole >= zoom;
+  const root = placed[0];
+  const x = isWhole || !root ? (width - (left + right) * zoom) / 2 : margin - left * zoom;
+  const middle = root ? root.y + CARD.height / 2 : (top + bottom) / 2;
+  const y = isWhole ? (height - (top + bottom) * zoom) / 2 : height / 2 - middle * zoom;
+  flow.setViewport({ x, y, zoom }, { duration });
+}
+
+function keepInSight(
+  flow: Flow,
+  frame: HTMLElement | null,
+  placed: Placed[],
+  path: string | null,
+): void {
+  const plane = frame?.querySelector(".canvas-plane");
+  const one = placed.find(({ node }) => node.path === path);
+  if (!plane || !one) return;
+  const { width, height } = plane.getBoundingClientRect();
+  const { x, y, zoom } = flow.getViewport();
+  const left = one.x * zoom + x;
+  const top = one.y * zoom + y;
+  const margin = 16;
+  let dx = 0;
+  let dy = 0;
+  if (left < margin) dx = margin - left;
+  else if (left + CARD.width * zoom > width - margin) {
+    dx = width - margin - left - CARD.width * zoom;
+  }
+  if (top < margin) dy = margin - top;
+  else if (top + CARD.height * zoom > height - margin) {
+    dy = height - margin - top - CARD.height * zoom;
+  }
+  if (dx || dy) flow.setViewport({ x: x + dx, y: y + dy, zoom }, { duration: 160 });
+}
+
+/** The node that an arrow key leads to: to the parent, the first child, or a neighbour of its level. */
+function neighbour(
+  key: string,
+  direction: Direction,
+  placed: Placed[],
+  selected: string | null,
+): string | null {
+  const keys =
+    direction === "across"
+      ? { ArrowLeft: "up", ArrowRight: "in", ArrowUp: "before", ArrowDown: "after" }
+      : { ArrowUp: "up", ArrowDown: "in", ArrowLeft: "before", ArrowRight: "after" };
+  const way = (keys as Record<string, string>)[key];
+  if (!way) return null;
+  const here = placed.find(({ node }) => node.path === selected);
+  if (!here) return placed[0]?.node.path ?? null;
+  if (way === "up") return here.parent?.path ?? null;
+  if (way === "in") return here.node.children[0]?.path ?? null;
+  const level = placed
+    .filter(({ x, y }) => (direction === "across" ? x === here.x : y === here.y))
+    .sort((a, b) => (direction === "across" ? a.y - b.y : a.x - b.x));
+  const at = level.indexOf(here);
+  return level[at + (way === "after" ? 1 : -1)]?.node.path ?? null;
+}
+
+const Card = memo(function Card({ data, selected }: NodeProps<CardNode>) {
+  const { node, mark, direction, isRoot, isDropTarget } = data;
+  const tone = mark.status ? `tone-${toneOf(mark.status)}` : `group-${node.group}`;
+  const [enter, leave] =
+    direction === "across" ? [Position.Left, Position.Right] : [Position.Top, Position.Bottom];
+  return (
+    <div
+      className={[
+        "card-node",
+        tone,
+        mark.status ? `is-${mark.status}` : "",
+        selected ? "selected" : "",
+        mark.fault ? `fault-${mark.fault.severity}` : "",
+        isDropTarget ? "drop" : "",
+      ].join(" ")}
+      title={mark.fault?.message}
+    >
+      {!isRoot && <Handle type="target" position={enter} isConnectable={false} />}
+      {node.slot && <span className="slot">{node.slot}</span>}
+      <span className="card-icon">
+        <Icon name={isRoot ? "events" : iconOf(node.verb)} size={17} />
+      </span>
+      <span className="card-text">
+        <span className="card-label clip">{node.label}</span>
+        {mark.status ? (
+          <span className="card-status">
+            <StatusSign status={mark.status} size={13} />
+            <span className="clip">
+              {wordOf(mark.status)}
+              {mark.note ? ` ${mark.note}` : ""}
+            </span>
+            {mark.until && (
+              <span className="card-until">
+                <Countdown until={mark.until} from={mark.now} />
+              </span>
+            )}
+          </span>
+        ) : (
+          <span className="card-summary clip">{node.summary}</span>
+        )}
+      </span>
+      {mark.fault && (
+        <span className={`card-fault ${mark.fault.severity}`}>
+          <Icon name="alert" size={14} />
+        </span>
+      )}
+      {node.children.length > 0 && <Handle type="source" position={leave} isConnectable={false} />}
+    </div>
+  );
+});
+
+const KINDS = { card: Card };

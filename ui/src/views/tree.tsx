@@ -1,0 +1,3 @@
+export default function TreeView({ name }: { name: string }) {
+  return <>{name}</>;
+}
