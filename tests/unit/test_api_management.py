@@ -474,6 +474,15 @@ async def test_the_description(home: Home) -> None:
         "/api/trees",
         "/api/trees/{name}",
         "/api/triggers",
+        "/api/overview",
+        "/api/language",
+        "/api/schedules",
+        "/api/schedules/{tree}/{event}",
+        "/api/schedules/{tree}/{event}/times",
+        "/api/schedules/{tree}/{event}/trigger",
+        "/api/schedules/{tree}/{event}/pause",
+        "/api/schedules/{tree}/{event}/resume",
+        "/api/schedules/{tree}/{event}/backfill",
     }
     known = document["components"]["schemas"]
 
