@@ -150,7 +150,9 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
         begin, end = _time(options, "from"), _time(options, "to")
         if end - begin > _MAX_SPAN:
             raise BadRequest("at most a year is filled at once")
-        await kept().kept.backfill(f"{tree}/{event}", begin, end, _overlap(options))
+        # By the schedule's own rule most of them would be skipped: they are all due at once.
+        overlap = _overlap(options) or "buffer_all"
+        await kept().kept.backfill(f"{tree}/{event}", begin, end, overlap)
         return ScheduleActed(id=f"{tree}/{event}")
 
     return [list_schedules, show_schedule, show_times, trigger, pause, resume, backfill]

@@ -87,6 +87,7 @@ def preview(
         raise WrongUsage("say which schedule: its ID, or a line to try as --cron '0 8 * * mon-fri'")
     timetable = None
     times: list[str] = []
+    zone = timezone
     if cron is not None:
         timetable = _tried(cron, timezone)
     elif offline:
@@ -95,6 +96,7 @@ def preview(
         try:
             with HubClient() as hub:
                 times = hub.get("schedules", str(id), "times", count=count).data["items"]
+                zone = hub.get("schedules", str(id)).data["timezone"]
         except Unreachable:
             if not (project / "hub.yaml").is_file():
                 raise
@@ -103,10 +105,10 @@ def preview(
     if timetable is not None:
         found = islice(timetable.times(datetime.now(UTC)), count)
         times = [at.isoformat().replace("+00:00", "Z") for at in found]
+        zone = timetable.timezone
     if as_json:
         print_json(json.dumps({"items": times, "next": None}))
         return
-    zone = "UTC" if timetable is None else timetable.timezone
     rows = [[when(at), relative(at), _in_zone(at, zone)] for at in times]
     print_table(["HERE", "", zone.upper()], rows, none="nothing is due any more")
 
@@ -120,12 +122,15 @@ def _in_zone(text: str, zone: str) -> str:
 
 def _tried(lines: list[str], timezone: str) -> Timetable:
     """The timetable of lines that were typed; what is surprising is said on stderr."""
+    import msgspec
+
     from hub.cli.screen import print_fault
     from hub.errors import InvalidDefinition
     from hub.trigger import ScheduleTrigger, installed_triggers
 
     kind = installed_triggers()["schedule"]
     settings, faults = kind.read_settings({"cron": lines, "timezone": timezone}, "")
+    faults = [msgspec.structs.replace(fault, file="--cron") for fault in faults]
     if settings is None:
         raise InvalidDefinition(faults)
     for fault in faults:
@@ -172,10 +177,10 @@ def backfill(
     id: ScheduleId,
     begin: Annotated[str, typer.Option("--from", help="2026-01-31, or 2026-01-31T08:00.")],
     end: Annotated[str, typer.Option("--to", help="The same; a day counts to its end.")],
-    overlap: Overlap = None,
+    overlap: Overlap = "buffer_all",
     as_json: Json = False,
 ) -> None:
-    """Start the runs of the times in a span, as though they were due now; local times."""
+    """Start the runs of the times in a span, one after the other; local times."""
     body = {
         "from": _moment(begin, ends=False).isoformat(),
         "to": _moment(end, ends=True).isoformat(),
