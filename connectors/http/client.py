@@ -391,13 +391,15 @@ def _basic(username: str, password: str) -> str:
 
 
 def _below(base: httpx.URL, path: str) -> httpx.URL:
+    if not path:
+        return base
     path, mark, query = path.partition("?")
     if any(unquote(part) in (".", "..") for part in re.split(r"[/\\]|%2[fF]|%5[cC]", path)):
         raise ValueError("url must not leave the connection's `base_url`")
     joined = str(base.copy_with(query=None, fragment=None)).rstrip("/")
     if path.strip("/"):
         joined += "/" + path.lstrip("/")
-    elif path or not base.path.rstrip("/"):
+    elif path:
         joined += "/"
     url = httpx.URL(joined + mark + query)
     if base.query:
