@@ -93,6 +93,20 @@ class Templates:
         text = self._render(parts["text"], scope) if "text" in parts else text_of(html or "")
         return Rendered(subject=subject, text=text, html=html)
 
+    def render_file(self, file: str, scope: Mapping[str, Any]) -> str:
+        """What one file (`report.html`) makes of the scope; HTML is escaped in `.html` files.
+
+        Raises `InvalidDefinition` as `render` does.
+        """
+        if not _NAME.fullmatch(file) or not (self.folder / file).is_file():
+            files = [p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*.*")]
+            close = get_close_matches(file, files, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else None
+            raise InvalidDefinition(
+                [_diagnostic(f"there is no file {file!r} in {self.folder.name}/", hint=hint)]
+            )
+        return self._render(file, scope)
+
     def _parts(self, name: str) -> dict[str, str]:
         if not _NAME.fullmatch(name) or not any(
             (self.folder / (name + suffix)).is_file() for suffix in _PARTS.values()
