@@ -81,6 +81,7 @@ def read_yaml(text: str | bytes, *, file: str | None = None) -> Document:
         raise _wrong(file, f"the file is larger than {_MAX_TEXT:,} characters")
     reader = YAML(typ="rt")
     reader.Constructor = _Constructor
+    reader.preserve_quotes = True
     try:
         commented = reader.load(text)
     except DuplicateKeyError as error:
