@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     temporal_port: int = 7233
     temporal_ui_port: int = 8233
     smtp_port: int = 1025
+    kafka_port: int = 9092
     state: Path | None = None
     base_url: str | None = None
     journal_url: str | None = None
@@ -74,7 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def _clashes(self) -> list[str]:
         names: dict[int, str] = {}
         faults = []
-        for name in ("port", "temporal_port", "temporal_ui_port", "smtp_port"):
+        for name in ("port", "temporal_port", "temporal_ui_port", "smtp_port", "kafka_port"):
             port, variable = getattr(self, name), f"HUB_{name.upper()}"
             if port in names:
                 faults.append(

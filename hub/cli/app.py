@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import apply, consume, events, project, runs, schedules, schema, simulate, test, trees
+from hub.cli import apply, consume, events, produce, project, runs, schedules, schema, simulate, test, trees
 
 __all__ = ["app"]
 
@@ -42,6 +42,7 @@ def hub(
 
 app.command("dev")(project.dev)
 app.command("consume")(consume.consume)
+app.command("produce")(produce.produce)
 app.command("init")(project.init)
 app.command("validate")(project.validate)
 app.command("test")(test.run_tests)

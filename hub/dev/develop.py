@@ -23,6 +23,7 @@ from hub.dev.changes import Changes
 from hub.dev.http import listen, serve_http
 from hub.dev.inbox import Inbox
 from hub.dev.live import LiveProject, read_environment
+from hub.dev.live_kafka import LiveKafka
 from hub.dev.logs import configure_logs
 from hub.dev.mail_page import mail_router
 from hub.dev.schedules import LiveSchedules
@@ -66,7 +67,13 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
     async with AsyncExitStack() as stack:
         state = stack.enter_context(open_state(settings.state or folder / ".hub"))
         changes = Changes(folder)
-        live = LiveProject(folder, overrides={"email": _inbox_account(settings)})
+        live = LiveProject(
+            folder,
+            overrides={
+                "email": _inbox_account(settings),
+                "kafka": LiveKafka.settings(settings.host, settings.kafka_port),
+            },
+        )
         stack.push_async_callback(live.close)
         screen.wrong(live.project.diagnostics)
         listener = stack.enter_context(_listen(settings))
@@ -112,6 +119,16 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             lambda: live.project, lambda name: TemporalSchedules(client, name)
         )
         applied = LiveSchedules(schedules, screen.say)
+        kafka = await stack.enter_async_context(
+            LiveKafka(
+                JournalIntake(journal),
+                host=settings.host,
+                port=settings.kafka_port,
+                log=state / "kafka.log",
+                say=screen.say,
+            )
+        )
+        await kafka.use(live.project)
         services = Services(
             intake=JournalIntake(journal),
             journal=journal,
@@ -120,7 +137,11 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             project=lambda: live.project,
             router=lambda: live.router,
             base_url=settings.url,
-            health={"journal": journal.counts, "temporal": lambda: _check_temporal(client)},
+            health={
+                "journal": journal.counts,
+                "temporal": lambda: _check_temporal(client),
+                "kafka": kafka.check,
+            },
             schedules=schedules,
             count_runs=runs.counts,
             temporal_ui=f"http://{settings.host}:{settings.temporal_ui_port}",
@@ -130,7 +151,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         serving = await stack.enter_async_context(serve_http(app, listener))
         keeping = await stack.enter_async_context(_background(temporal.keep_running(screen.say)))
         reloading = await stack.enter_async_context(
-            _background(_reload(live, changes, screen, applied))
+            _background(_reload(live, changes, screen, applied, kafka))
         )
         pruning = await stack.enter_async_context(_background(_prune(journal)))
         applying = await stack.enter_async_context(_background(applied.run()))
@@ -138,7 +159,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         screen.ready(
             live.project,
             url=settings.url,
-            places=_places(live, settings),
+            places=_places(live, settings, kafka),
             command_prefix="" if settings.port == 8080 else f"HUB_URL={settings.url} ",
             seconds=time.monotonic() - began,
         )
@@ -226,7 +247,11 @@ async def _dispatching(dispatcher: Dispatcher) -> AsyncIterator[asyncio.Task[Non
 
 
 async def _reload(
-    live: LiveProject, changes: Changes, screen: Screen, schedules: LiveSchedules
+    live: LiveProject,
+    changes: Changes,
+    screen: Screen,
+    schedules: LiveSchedules,
+    kafka: LiveKafka,
 ) -> None:
     """Use the project's files as they change; where they are wrong, say so and go on as before."""
     async for changed in changes:
@@ -238,6 +263,10 @@ async def _reload(
         else:
             screen.say(f"{names} changed: reloaded", "green")
         schedules.changed()
+        try:
+            await kafka.use(live.project)
+        except HubError as error:
+            screen.say(error.message, "red")
 
 
 async def _prune(journal: Journal) -> None:
@@ -284,7 +313,7 @@ def _check_host(host: str) -> None:
     )
 
 
-def _places(live: LiveProject, settings: Settings) -> dict[str, str]:
+def _places(live: LiveProject, settings: Settings, kafka: LiveKafka) -> dict[str, str]:
     hooks = [
         f"{settings.url}/hooks/{name}"
         for name, trigger in sorted(live.project.triggers.items())
@@ -293,6 +322,7 @@ def _places(live: LiveProject, settings: Settings) -> dict[str, str]:
     return {
         "API": f"{settings.url}/api",
         **({"Webhooks": "  ".join(hooks)} if hooks else {}),
+        **({"Kafka": kafka.address} if kafka.address else {}),
         "Mail": f"{settings.url}/dev/mail  (SMTP on port {settings.smtp_port})",
         "Temporal": f"http://127.0.0.1:{settings.temporal_ui_port}  "
         f"(clients on port {settings.temporal_port})",

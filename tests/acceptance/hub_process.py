@@ -17,7 +17,7 @@ import httpx
 
 from hub.ports import find_free
 
-PORTS = ("HUB_PORT", "HUB_TEMPORAL_PORT", "HUB_TEMPORAL_UI_PORT", "HUB_SMTP_PORT")
+PORTS = ("HUB_PORT", "HUB_TEMPORAL_PORT", "HUB_TEMPORAL_UI_PORT", "HUB_SMTP_PORT", "HUB_KAFKA_PORT")
 ROOT = Path(__file__).parents[2]
 READY = "ready in"
 
