@@ -7,26 +7,36 @@ in which the journal received the events; those to different runs are made at th
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 
+import msgspec
 import structlog
 
-from hub.errors import HubError, Undeliverable, Unreachable
+from hub.errors import HubError, Undeliverable
+from hub.event import Event
+from hub.routing.circuit import Circuit
 from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome
 from hub.routing.replay import original, wanted
-from hub.routing.router import CALLBACK, Match, Router
-from hub.run import Delivery, Runs, Start
+from hub.routing.router import Match, Router
+from hub.run import CALLBACK, Delivery, Runs, Start, ended_reason, meeting
+from hub.tree import Tree
 from hub.tree.needs import needed_trees
+from hub.tree.tree import content_hash
 
 __all__ = ["Dispatcher"]
 
 _log = structlog.get_logger("hub.dispatcher")
 _LEASE = timedelta(seconds=30)
-_LONGEST_PAUSE = 5.0
+_INDEX_LAG = timedelta(minutes=2)
+"""How far behind the index of runs may be; far longer than it was ever seen to be."""
+_KEEP_AGAIN = 600.0
+"""Seconds after which a definition that is in use is shown to be so again."""
+_HAD = "an earlier run of the key had the event already"
+_REACHED = ("started", "delivered", "buffered", "duplicate")
 
 
 class Dispatcher:
@@ -51,17 +61,21 @@ class Dispatcher:
         self._owner = owner
         self._limit = in_flight
         self._events: set[asyncio.Task[None]] = set()
-        self._lanes: dict[str, asyncio.Task[DeliveryRecord]] = {}
-        self._kept: set[str] = set()
-        self._failures = 0
+        self._lanes: dict[str, asyncio.Task[list[DeliveryRecord]]] = {}
+        self._kept: dict[str, float] = {}
+        self._parallel: dict[str, dict[str, None]] = {}
+        self._circuit = Circuit()
+        self._draining = False
+        self._began = datetime.now(UTC)
         self._room = asyncio.Event()
 
     async def run(self) -> None:
         """Dispatch until cancelled. What was under way then stays in the journal."""
         renewing = asyncio.create_task(self._renew())
         try:
-            while True:
+            while not self._draining:
                 await self._take()
+            await asyncio.Event().wait()
         finally:
             for task in (renewing, *self._events, *self._lanes.values()):
                 task.cancel()
@@ -72,7 +86,8 @@ class Dispatcher:
                 await self._journal.release(self._owner)
 
     async def drain(self) -> None:
-        """Return once everything that was taken up is settled."""
+        """Take up nothing more, and return once everything that was taken up is settled."""
+        self._draining = True
         while self._events:
             await asyncio.wait(list(self._events))
 
@@ -100,33 +115,41 @@ class Dispatcher:
         if not entries:
             await self._journal.appended.wait()
             return
+        if self._draining:
+            # They go back to the journal, for the next process or the next start of this one.
+            return
         for entry in entries:
             self._begin(entry)
 
     def _begin(self, entry: Entry) -> None:
         """Put the event's deliveries in the lanes of their runs, in the order of the journal."""
-        deliveries: list[asyncio.Task[DeliveryRecord]] = []
+        deliveries: list[asyncio.Task[list[DeliveryRecord]]] = []
         failed: list[DeliveryRecord] = []
-        targets: dict[str, Match] = {}
+        targets: dict[tuple[str, bool], list[Match]] = {}
         router = self._router()
-        for match in wanted(entry.event, router.route(entry.trigger, entry.event)):
+        event = original(entry.event)
+        for match in wanted(entry.event, router.route(entry.trigger, event)):
             if match.run_id is None:
                 failed.append(_record(match, "failed", match.reason))
+            else:
+                targets.setdefault((match.run_id, match.every), []).append(match)
+        for matches in targets.values():
             # An event that both starts and resumes a run of the same key is one delivery.
-            elif match.run_id not in targets or match.outcome == "start":
-                targets[match.run_id] = match
-        for run_id, match in targets.items():
-            lane = asyncio.create_task(self._deliver(self._lanes.get(run_id), entry, match, router))
-            self._lanes[run_id] = lane
-            lane.add_done_callback(partial(self._leave, run_id))
+            matches.sort(key=lambda match: (match.outcome != "start", match.early is None))
+            name = _lane(matches[0])
+            lane = asyncio.create_task(
+                self._deliver(self._lanes.get(name), entry, event, matches, router)
+            )
+            self._lanes[name] = lane
+            lane.add_done_callback(partial(self._leave, name))
             deliveries.append(lane)
         task = asyncio.create_task(self._settle(entry, deliveries, failed))
         self._events.add(task)
         task.add_done_callback(self._finished)
 
-    def _leave(self, run_id: str, task: asyncio.Task[DeliveryRecord]) -> None:
-        if self._lanes.get(run_id) is task:
-            del self._lanes[run_id]
+    def _leave(self, name: str, task: asyncio.Task[list[DeliveryRecord]]) -> None:
+        if self._lanes.get(name) is task:
+            del self._lanes[name]
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._events.discard(task)
@@ -137,11 +160,11 @@ class Dispatcher:
     async def _settle(
         self,
         entry: Entry,
-        deliveries: list[asyncio.Task[DeliveryRecord]],
+        deliveries: list[asyncio.Task[list[DeliveryRecord]]],
         failed: list[DeliveryRecord],
     ) -> None:
-        records = [*(await asyncio.gather(*deliveries)), *failed]
-        reached = any(r.outcome in ("started", "delivered") for r in records)
+        records = [*chain.from_iterable(await asyncio.gather(*deliveries)), *failed]
+        reached = any(r.outcome in _REACHED for r in records)
         refused = [r for r in records if r.outcome == "failed" and r.run_id is not None]
         while True:
             try:
@@ -161,64 +184,167 @@ class Dispatcher:
 
     async def _deliver(
         self,
-        before: asyncio.Task[DeliveryRecord] | None,
+        before: asyncio.Task[list[DeliveryRecord]] | None,
         entry: Entry,
-        match: Match,
+        event: Event,
+        matches: Sequence[Match],
         router: Router,
-    ) -> DeliveryRecord:
+    ) -> list[DeliveryRecord]:
         if before is not None:
             await asyncio.wait([before])
-        while True:
-            try:
-                record = await self._attempt(entry, match, router)
-            except Unreachable as error:
-                self._failures += 1
-                if self._failures == 1:
-                    _log.warning("events wait in the journal", error=error.message)
-                await asyncio.sleep(self._pause())
-                continue
-            except Undeliverable as error:
-                return _record(match, "failed", error.message)
-            if self._failures:
-                self._failures = 0
-                _log.info("events are delivered again")
-            return record
+        try:
+            return await self._circuit.call(partial(self._attempt, entry, event, matches, router))
+        except Undeliverable as error:
+            return [_record(matches[0], "failed", error.message)]
 
-    def _pause(self) -> float:
-        return min(0.05 * 2.0 ** min(self._failures, 10), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
-
-    async def _attempt(self, entry: Entry, match: Match, router: Router) -> DeliveryRecord:
-        run_id = match.run_id
-        assert run_id is not None
+    async def _attempt(
+        self, entry: Entry, event: Event, matches: Sequence[Match], router: Router
+    ) -> list[DeliveryRecord]:
+        """Make one delivery; every step of it may be made again. Raises `Unreachable`."""
+        match = matches[0]
+        assert match.run_id is not None
         delivery = Delivery(
-            event=original(entry.event),
+            event=event,
             trigger=entry.trigger,
             subscription=match.subscription if entry.trigger == CALLBACK else None,
+            expires_at=None if match.early is None else entry.received_at + match.early,
         )
+        if match.every:
+            return await self._to_every(match, delivery)
         if match.outcome == "resume":
+            return [await self._resume(match, delivery, entry, router)]
+        return [await self._start(match, delivery, entry, router, resumes=len(matches) > 1)]
+
+    async def _start(
+        self, match: Match, delivery: Delivery, entry: Entry, router: Router, *, resumes: bool
+    ) -> DeliveryRecord:
+        tree = router.trees[match.tree]
+        run_id = match.run_id
+        assert run_id is not None
+        if self._may_be_repeated(entry):
+            had = await self._runs.had(run_id, delivery, entry.received_at)
+            if had is not None and had != "started":
+                return _record(match, "duplicate", _HAD)
+        start = await self._prepared(match, tree, delivery, router)
+        # Each step is atomic on the server, and a run that closes between two of them sends us
+        # round again, so the event is never lost and never used twice.
+        while True:
+            started = await self._runs.start(start)
+            if started == "started":
+                self._remember_parallel(match, tree)
+                return _record(match, "started")
+            if started == "closed":
+                return _record(match, "rejected", ended_reason(tree, run_id))
+            what = meeting(tree, resumes=resumes)
+            if what == "ignore":
+                reason = f"the run {run_id} is live, and `when_running` is ignore"
+                return _record(match, "ignored", reason)
+            if what == "restart":
+                if await self._runs.restart(start):
+                    return _record(match, "started", "the run before it cleans up first")
+            elif await self._runs.deliver(run_id, delivery):
+                return _record(match, "delivered")
+
+    async def _resume(
+        self, match: Match, delivery: Delivery, entry: Entry, router: Router
+    ) -> DeliveryRecord:
+        run_id = match.run_id
+        assert run_id is not None
+        if await self._runs.deliver(run_id, delivery):
+            return _record(match, "delivered")
+        if delivery.expires_at is None:
+            return _record(match, "no_run", f"no run {run_id} is live")
+        if delivery.expires_at <= datetime.now(UTC):
+            return _record(match, "no_run", f"no run {run_id} came while the event was kept")
+        if await self._runs.had(run_id, delivery, entry.received_at) is not None:
+            return _record(match, "duplicate", _HAD)
+        tree = router.trees[match.tree]
+        start = await self._prepared(match, tree, delivery, router, dormant=True)
+        while True:
+            started = await self._runs.start(start)
+            if started == "started":
+                until = delivery.expires_at.isoformat(timespec="seconds")
+                return _record(match, "buffered", f"it is kept for the run to come, until {until}")
+            if started == "closed":
+                return _record(match, "no_run", ended_reason(tree, run_id))
             if await self._runs.deliver(run_id, delivery):
                 return _record(match, "delivered")
-            return _record(match, "no_run", f"no run {run_id} is live")
-        tree = router.trees[match.tree]
-        if tree.hash not in self._kept:
-            await self._journal.keep_definition(tree.hash, tree.name, tree.document)
-            self._kept.add(tree.hash)
-        start = Start(
-            run_id=run_id,
+
+    async def _to_every(self, match: Match, delivery: Delivery) -> list[DeliveryRecord]:
+        """Deliver to all live runs of a key that run in parallel."""
+        assert match.key is not None
+        found = dict.fromkeys(await self._runs.live(match.tree, match.key))
+        # The index lags behind, so what was started just now is added: by this process, and by others.
+        found |= self._parallel.get(_lane(match), {})
+        since = datetime.now(UTC) - _INDEX_LAG
+        page = await self._journal.list(key=match.key, since=since, limit=1000)
+        for record in chain.from_iterable(entry.deliveries for entry in reversed(page.items)):
+            if (record.tree, record.key, record.outcome) == (match.tree, match.key, "started"):
+                found[record.run_id or ""] = None
+        records = [
+            _record(msgspec.structs.replace(match, run_id=run_id), "delivered")
+            for run_id in found
+            if run_id and await self._runs.deliver(run_id, delivery)
+        ]
+        return records or [_record(match, "no_run", f"no run of the key {match.key!r} is live")]
+
+    def _remember_parallel(self, match: Match, tree: Tree) -> None:
+        if tree.start.when_running != "parallel" or match.key is None or match.run_id is None:
+            return
+        name, run_id = _lane(match), match.run_id
+        of_key = self._parallel.setdefault(name, {})
+        of_key[run_id] = None
+
+        def forget() -> None:
+            of_key.pop(run_id, None)
+            if not of_key and self._parallel.get(name) is of_key:
+                del self._parallel[name]
+
+        asyncio.get_running_loop().call_later(_INDEX_LAG.total_seconds(), forget)
+
+    def _may_be_repeated(self, entry: Entry) -> bool:
+        """May a process have died between the server's yes to this event and the journal's mark?"""
+        now = datetime.now(UTC)
+        return entry.received_at < self._began or now - entry.received_at > _LEASE / 2
+
+    async def _prepared(
+        self,
+        match: Match,
+        tree: Tree,
+        delivery: Delivery,
+        router: Router,
+        *,
+        dormant: bool = False,
+    ) -> Start:
+        trees = needed_trees(tree, router.trees)
+        for name, document in {tree.name: tree.document, **trees}.items():
+            await self._keep(name, document)
+        assert match.run_id is not None
+        return Start(
+            run_id=match.run_id,
             tree=tree.name,
             key=match.key,
             hash=tree.hash,
             document=tree.document,
             delivery=delivery,
-            trees=needed_trees(tree, router.trees),
+            trees=trees,
+            rerun=tree.start.rerun,
+            dormant=dormant,
         )
-        # Start or deliver: each step is atomic on the server, and a run that closes between the
-        # two sends us round again, so the event is never lost and never used twice.
-        while True:
-            if await self._runs.start(start) == "started":
-                return _record(match, "started")
-            if await self._runs.deliver(run_id, delivery):
-                return _record(match, "delivered")
+
+    async def _keep(self, name: str, document: bytes) -> None:
+        """Keep a definition for the runs that are pinned to it, and show again that it is in use."""
+        hash_ = content_hash(document)
+        now = asyncio.get_running_loop().time()
+        if now - self._kept.get(hash_, -_KEEP_AGAIN) >= _KEEP_AGAIN:
+            await self._journal.keep_definition(hash_, name, document)
+            self._kept[hash_] = now
+
+
+def _lane(match: Match) -> str:
+    """What is delivered one after the other: that to one run, or to the runs of one key."""
+    assert match.run_id is not None
+    return match.run_id if match.key is None else f"{match.tree}/{match.key}"
 
 
 def _record(match: Match, outcome: Outcome, reason: str | None = None) -> DeliveryRecord:

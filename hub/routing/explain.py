@@ -112,7 +112,7 @@ async def word_of(record: DeliveryRecord, entry: Entry, runs: Runs) -> DeliveryR
                 record,
                 outcome=handled.outcome,
                 subscription=handled.subscription or record.subscription,
-                reason=_why(handled.outcome, handled.path, state),
+                reason=handled.reason or _why(handled.outcome, handled.path, state),
             )
     return record
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -12,13 +13,10 @@ import msgspec
 from hub.errors import ExpressionError
 from hub.event import Event
 from hub.expressions import Expression
-from hub.run import key_text
+from hub.run import CALLBACK, key_text, run_id_of
 from hub.tree import Subscription, Tree
 
 __all__ = ["CALLBACK", "Match", "Router"]
-
-CALLBACK = "callback"
-"""The trigger of the hub's own signed links: its events name their run themselves."""
 
 _LITERAL_TYPE = re.compile(
     r"""\s*event\.type\s*==\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*(?:and\b(.*))?""", re.S
@@ -30,7 +28,9 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     """What one subscription makes of an event.
 
     "start" and "resume" have a `run_id`; "filtered" means that `where` does not hold; "failed"
-    that `where` or `key` could not be evaluated, or gave no key, with the reason.
+    that `where` or `key` could not be evaluated, or gave no key, with the reason. Where `every`
+    is set, all live runs of the key are meant, which run in parallel. `early` is how long the
+    event is kept where it is before its run.
     """
 
     tree: str
@@ -39,6 +39,8 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     run_id: str | None = None
     reason: str | None = None
+    every: bool = False
+    early: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class _Entry:
     tree: Tree
     subscription: Subscription
     starts: bool
+    current: bool
     type: str | None
 
 
@@ -73,6 +76,7 @@ class Router:
                 tree,
                 subscription,
                 starts and subscription.name == tree.start.event,
+                starts,
                 _literal_type(subscription.where),
             )
             self._entries.setdefault(subscription.trigger, []).append(entry)
@@ -119,7 +123,7 @@ def _match(entry: _Entry, event: Event, scope: dict[str, Any]) -> Match:
             tree=tree,
             subscription=subscription.name,
             outcome="start",
-            run_id=f"{tree}/~{event.id}",
+            run_id=run_id_of(entry.tree, None, event.id),
         )
     try:
         value = subscription.key.evaluate(scope)
@@ -129,12 +133,19 @@ def _match(entry: _Entry, event: Event, scope: dict[str, Any]) -> Match:
     if key is None:
         kind = "null" if value is None else type(value).__name__
         return outcome("failed", f"`key` gave {kind}; a key is a text or a number")
+    if entry.starts:
+        run_id = run_id_of(entry.tree, key, event.id)
+        return Match(
+            tree=tree, subscription=subscription.name, outcome="start", key=key, run_id=run_id
+        )
     return Match(
         tree=tree,
         subscription=subscription.name,
-        outcome="start" if entry.starts else "resume",
+        outcome="resume",
         key=key,
         run_id=f"{tree}/{key}",
+        every=entry.tree.start.when_running == "parallel",
+        early=subscription.early if entry.current else None,
     )
 
 

@@ -2,11 +2,13 @@
 
 from hub.run.home import EMIT, ActionCall, ChildCall, Home
 from hub.run.key import key_text
-from hub.run.run import Suspended, TreeRun
-from hub.run.runs import Delivery, RunPage, Runs, RunSummary, Start, Started
+from hub.run.policy import allows_another, ended_reason, meeting, run_id_of
+from hub.run.run import Suspended, TreeRun, identity_of
+from hub.run.runs import CALLBACK, Delivery, RunPage, Runs, RunSummary, Start, Started
 from hub.run.state import Failure, NodeState, RunState
 
 __all__ = [
+    "CALLBACK",
     "EMIT",
     "ActionCall",
     "ChildCall",
@@ -22,5 +24,10 @@ __all__ = [
     "Started",
     "Suspended",
     "TreeRun",
+    "allows_another",
+    "ended_reason",
+    "identity_of",
     "key_text",
+    "meeting",
+    "run_id_of",
 ]

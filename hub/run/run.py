@@ -7,26 +7,38 @@ when no action is in flight, and taken up from its document.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
 
 from hub.errors import ExpressionError, NodeFailed
+from hub.event import Event
 from hub.run.home import Home
 from hub.run.key import key_text
-from hub.run.mailbox import Mailbox
-from hub.run.runs import Delivery
+from hub.run.mailbox import MAX_STORED, MAX_STORED_BYTES, Mailbox
+from hub.run.runs import CALLBACK, Delivery
 from hub.run.state import Failure, Outcome, RunState
 from hub.run.view import View, failure_of
 from hub.tree import SKIPPED, Subscription, Tree
 from hub.tree.concurrency import first_done, halt, spawn
 
-__all__ = ["MAX_STATE_BYTES", "Suspended", "TreeRun"]
+__all__ = ["MAX_STATE_BYTES", "Suspended", "TreeRun", "identity_of"]
 
 MAX_STATE_BYTES = 1_800_000
 """How large a run's state may be, as JSON, to be carried over; a payload may have 2 MB."""
+
+
+_CANCEL = "cancel_on"
+_MOMENT = timedelta(milliseconds=1)
+
+
+def identity_of(nonce: str) -> str:
+    """What tells a run from others of its key, in all its parts; it may be shown outside."""
+    return hashlib.sha256(f"identity:{nonce}".encode()).hexdigest()[:20]
 
 
 class Suspended(Exception):
@@ -55,7 +67,10 @@ class TreeRun:
         self._long: asyncio.Future[None] = loop.create_future()
         self._quiet: asyncio.Future[None] = loop.create_future()
         self._admission: asyncio.Future[None] = loop.create_future()
+        self._stop: asyncio.Future[None] = loop.create_future()
         self._too_large: NodeFailed | None = None
+        self.successor: list[Delivery] = []
+        """What begins this run again once it has cleaned up, and the events that follow it."""
         if not state.nonce:
             state.nonce = home.new_id()
         if state.event is not None:
@@ -77,14 +92,14 @@ class TreeRun:
     async def main(self) -> Any:
         """Live the run from its start event, or from where its state says, to its end.
 
-        Returns the tree's result. Raises `NodeFailed` when the tree fails and
+        A dormant run that nothing starts in time fails with the code `expired`. Returns the tree's result. Raises `NodeFailed` when the tree fails and
         `asyncio.CancelledError` when the run is cancelled and has cleaned up; the state says so in
         each case. To cancel it, cancel the task; to do so again while it cleans up changes nothing.
         Raises `Suspended` when it has become so long that it should go on in a new part.
         """
         state = self.state
         try:
-            await first_done([self._awake])
+            await self._wakened()
         except asyncio.CancelledError:
             if not self.leaving:
                 self._end("cancelled")
@@ -92,6 +107,7 @@ class TreeRun:
         if state.started_at is None:
             state.started_at = self.home.now()
         state.status = "running"
+        self.home.changed()
         view = View(self, halted=state.cancelling)
         try:
             result = await self._watched(view)
@@ -110,6 +126,32 @@ class TreeRun:
         self._end("succeeded")
         return state.result
 
+    async def _wakened(self) -> None:
+        """Return once the start event is there. Raises `NodeFailed` when it does not come in time."""
+        while not self._awake.done():
+            deadline = self.state.expires_at
+            timers: list[asyncio.Task[None]] = []
+            if deadline is not None:
+                left = max(deadline - self.home.now(), _MOMENT)
+                timers.append(spawn(self.home.sleep(left, "dormant until its start event")))
+            try:
+                await first_done([self._awake, self._long, *timers])
+            except asyncio.CancelledError:
+                await halt(timers)
+                raise
+            await halt(timers)
+            if self._awake.done():
+                return
+            if self._long.done():
+                await self.home.settle()
+                if not self._awake.done():
+                    self.suspending = True
+                    raise Suspended
+            elif deadline == self.state.expires_at:
+                error = NodeFailed("expired", "the event that starts the run did not come in time")
+                self._end("expired", error=failure_of(error))
+                raise error
+
     async def _live(self, view: View) -> Any:
         for name, template in self.tree.vars.items():
             if name not in self.state.vars:
@@ -122,10 +164,12 @@ class TreeRun:
         self.consider()
         while not work.done():
             # The cleaning up of a cancelled run is lived to its end in one part.
-            watched = [work] if self.state.cancelling else [work, self._long]
+            watched = [work] if self.state.cancelling else [work, self._stop, self._long]
             try:
                 await first_done(watched)
-                if not work.done() and not self.state.cancelling:
+                if not work.done() and self._stop.done():
+                    self._cancel(work)
+                elif not work.done() and not self.state.cancelling:
                     await self._cut(work)
             except asyncio.CancelledError:
                 if self.leaving:
@@ -144,7 +188,9 @@ class TreeRun:
             work.cancel()
 
     def _end(
-        self, status: Literal["succeeded", "failed", "cancelled"], error: Failure | None = None
+        self,
+        status: Literal["succeeded", "failed", "cancelled", "expired"],
+        error: Failure | None = None,
     ) -> None:
         self.state.status = status
         self.state.error = error
@@ -180,11 +226,11 @@ class TreeRun:
         self._stopping = True
         while self._in_flight:
             self._quiet = asyncio.get_running_loop().create_future()
-            await first_done([work, self._quiet])
-            if work.done():
+            await first_done([work, self._stop, self._quiet])
+            if work.done() or self._stop.done():
                 return
         await self.home.settle()
-        if work.done() or self._in_flight:
+        if work.done() or self._stop.done() or self._in_flight:
             return
         if len(msgspec.json.encode(self.state)) > MAX_STATE_BYTES:
             self._too_large = NodeFailed(
@@ -214,19 +260,104 @@ class TreeRun:
 
     def deliver(self, delivery: Delivery) -> Outcome:
         """Take in one event; say what became of it. Never raises for what an event contains."""
-        now = self.home.now()
+        now, mailbox, event = self.home.now(), self.mailbox, delivery.event
+        if self.successor:
+            # What comes after the event that begins the run again is for the run that it begins.
+            return self._hand_on(delivery)
+        if self._is_of_another(delivery):
+            reason = "its link was sent by an earlier run of the same key"
+            return "ignored" if mailbox.used(event, "ignored", now, reason=reason) else "duplicate"
         names = self._subscriptions(delivery)
-        if not self._awake.done() and self.tree.start.event in names:
-            if not self.mailbox.used(delivery.event, "started", now):
+        start = self.tree.start
+        if not self._awake.done():
+            if start.event in names:
+                return self._wake(event, now)
+            if delivery.expires_at is not None:
+                latest = self.state.expires_at or delivery.expires_at
+                self.state.expires_at = max(latest, delivery.expires_at)
+        elif start.event in names and start.when_running != "deliver":
+            names.remove(start.event)
+            if not names:
+                reason = f"the run is live, and `when_running` is {start.when_running}"
+                new = mailbox.used(event, "ignored", now, reason=reason)
+                return "ignored" if new else "duplicate"
+        if self._awake.done() and self.tree.cancel_on in names:
+            assert self.tree.cancel_on is not None
+            if not mailbox.used(
+                event, "resumed", now, subscription=self.tree.cancel_on, path=_CANCEL
+            ):
                 return "duplicate"
-            self.state.event = delivery.event
-            self._awake.set_result(None)
-            return "started"
-        outcome = self.mailbox.offer(
-            delivery.event, [name for name in names if name in self.tree.waits], now
+            self._request_end()
+            return "resumed"
+        outcome = mailbox.offer(
+            event,
+            [name for name in names if name in self.tree.waits],
+            now,
+            expires_at=None if self._awake.done() else delivery.expires_at,
         )
         self.consider()
         return outcome
+
+    def restart(self, delivery: Delivery) -> Outcome:
+        """Clean up and end, to begin again with this event; a dormant run just begins.
+
+        The events that come until then are kept in `successor`, for the run that follows.
+        """
+        if not self._awake.done():
+            return self.deliver(delivery)
+        now = self.home.now()
+        reason = "the run cleans up, and begins again with this event"
+        if not self.mailbox.used(delivery.event, "started", now, reason=reason):
+            return "duplicate"
+        # Of several such events in a row the last one counts.
+        self.successor = [delivery]
+        self._request_end()
+        return "started"
+
+    def follow(self, deliveries: Sequence[Delivery], seen: Sequence[str]) -> None:
+        """Begin as the run that follows another of its key, which has seen some events already."""
+        self.mailbox.recognise(seen)
+        for delivery in deliveries:
+            self.deliver(delivery)
+
+    def seen_for_successor(self) -> list[str]:
+        """The events that the run which follows must recognise as used."""
+        return self.mailbox.seen_without([delivery.event for delivery in self.successor])
+
+    def _hand_on(self, delivery: Delivery) -> Outcome:
+        now, handed = self.home.now(), self.successor
+        if len(handed) > MAX_STORED or sum(_size(one) for one in handed) > MAX_STORED_BYTES:
+            return "rejected" if self.mailbox.used(delivery.event, "rejected", now) else "duplicate"
+        reason = "it is for the run that follows this one"
+        if not self.mailbox.used(delivery.event, "buffered", now, reason=reason):
+            return "duplicate"
+        handed.append(delivery)
+        return "buffered"
+
+    def _request_end(self) -> None:
+        if not self._stop.done():
+            self._stop.set_result(None)
+
+    def _is_of_another(self, delivery: Delivery) -> bool:
+        """Does a callback link belong to another run of this key?"""
+        first = delivery.event.extensions.get("hubfirstrun")
+        return (
+            delivery.trigger == CALLBACK
+            and first is not None
+            and first != identity_of(self.state.nonce)
+        )
+
+    def _wake(self, event: Event, now: datetime) -> Outcome:
+        if not self.mailbox.used(event, "started", now, subscription=self.tree.start.event):
+            return "duplicate"
+        self.mailbox.wake(now)
+        self.state.expires_at = None
+        self.state.event = event
+        self._awake.set_result(None)
+        cancel_on = self.tree.cancel_on
+        if cancel_on is not None and self.mailbox.take(_CANCEL, cancel_on, now=now):
+            self._request_end()
+        return "started"
 
     def _subscriptions(self, delivery: Delivery) -> list[str]:
         """Which of the tree's events this one is, by the definition that this run is pinned to."""
@@ -254,3 +385,7 @@ class TreeRun:
             )
         except ExpressionError:
             return False
+
+
+def _size(delivery: Delivery) -> int:
+    return len(msgspec.json.encode(delivery.event))

@@ -9,9 +9,13 @@ from typing import Literal, Protocol
 import msgspec
 
 from hub.event import Event
-from hub.run.state import RunState, RunStatus
+from hub.run.state import Outcome, RunState, RunStatus
+from hub.tree import Rerun
 
-__all__ = ["Delivery", "RunPage", "RunSummary", "Runs", "Start", "Started"]
+__all__ = ["CALLBACK", "Delivery", "RunPage", "RunSummary", "Runs", "Start", "Started"]
+
+CALLBACK = "callback"
+"""The trigger of the hub's own signed links: its events name their run themselves."""
 
 Started = Literal["started", "running", "closed"]
 
@@ -20,12 +24,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event on its way into one run: the payload of the signal `event`.
 
     `subscription` is set where the sender has already named the wait (a callback link); otherwise
-    the run finds the subscriptions by its own pinned definition.
+    the run finds the subscriptions by its own pinned definition. `expires_at` is until when the
+    event is kept if it comes before the run has been started.
     """
 
     event: Event
     trigger: str
     subscription: str | None = None
+    expires_at: datetime | None = None
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +39,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
     `document` is the tree's definition as canonical JSON, `hash` its content hash. `trees` are the
     definitions of the trees that it may run, by name. Starting twice by the same `event.id` is one
-    start, also after the run has closed.
+    start, also after the run has closed. `rerun` says whether a run of that id that has ended lets
+    another begin. A `dormant` run keeps the event and waits for the one that starts it.
     """
 
     run_id: str
@@ -43,6 +50,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes
     delivery: Delivery
     trees: Mapping[str, bytes] = {}
+    rerun: Rerun = "always"
+    dormant: bool = False
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +80,21 @@ class Runs(Protocol):
         """Start the run unless one of that id is running.
 
         "started" also when this very event had started it before (open or closed by now),
-        "running" when another start owns the id; then nothing was done.
+        "running" when another start owns the id, "closed" when a run of that id has ended and
+        `rerun` lets no other begin; then nothing was done.
         """
+
+    async def restart(self, start: Start) -> bool:
+        """Have the live run clean up and begin again with this start. False when there is none."""
+
+    async def had(self, run_id: str, delivery: Delivery, since: datetime) -> Outcome | None:
+        """What became of the event at the run of that id, if that has ended since that time."""
+
+    async def live(self, tree: str, key: str) -> Sequence[str]:
+        """The ids of the live runs of a key, as far as the index that is asked knows them yet."""
+
+    async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
+        """May a live run of the tree be pinned to the definition of that hash?"""
 
     async def deliver(self, run_id: str, delivery: Delivery) -> bool:
         """Hand the event to the live run. False when there is none."""

@@ -81,18 +81,21 @@ class NodeState(msgspec.Struct, kw_only=True, omit_defaults=True):
     given_up: Failure | None = None
     halted: bool = False
     called: bool = False
+    abort_turn: int | None = None
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """An event that the run has received and not yet used.
 
     `subscriptions` are the names it satisfies, in the order of the tree; `number` counts the
-    events that the run has received, so that a wait can tell what came before it opened.
+    events that the run has received, so that a wait can tell what came before it opened. Before the
+    run has started, `expires_at` is until when the event is kept.
     """
 
     event: Event
     subscriptions: tuple[str, ...]
     number: int
+    expires_at: datetime | None = None
 
 
 class Handled(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,15 +107,18 @@ class Handled(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     subscription: str | None = None
     path: str | None = None
+    reason: str | None = None
 
 
 class MailboxState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The mailbox as it is carried along: unused events, ids seen, and which waits ended by time.
 
+    `received` counts the events, `turns` the waits that have opened.
     `seen` and `handled` are bounded; the oldest are forgotten first.
     """
 
     received: int = 0
+    turns: int = 0
     stored: list[Stored] = []
     seen: list[str] = []
     handled: list[Handled] = []
@@ -145,3 +151,5 @@ class RunState(msgspec.Struct, kw_only=True):
     """How many actions the run has begun; gives each its idempotency key."""
     nonce: str = ""
     """A secret of the run that marks where signed links go; never shown outside."""
+    expires_at: datetime | None = None
+    """When a dormant run ends unless it is started before."""

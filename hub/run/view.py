@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import convert, to_builtins
+
 from hub.durations import format_duration, parse_duration
 from hub.errors import ExpressionError, InvalidDuration, NodeFailed
 from hub.event import Event
@@ -310,6 +312,11 @@ class View:
             return await self._stopped(node, state)
         run = self._run
         path = self.path(node)
+        if node.abort_on is not None and run.mailbox.take(
+            f"{path}.abort_on", node.abort_on, now=self.now()
+        ):
+            state.given_up = self._aborted(node)
+            return await self._stopped(node, state)
         begun: list[bool] = []
 
         async def body() -> Any:
@@ -321,7 +328,9 @@ class View:
         guards: list[asyncio.Task[Any]] = [] if timer is None else [timer]
         abort = None
         if node.abort_on is not None:
-            abort = spawn(self._aborting(path, node.abort_on))
+            if state.abort_turn is None:
+                state.abort_turn = run.mailbox.turn()
+            abort = spawn(self._aborting(path, node.abort_on, state.abort_turn))
             guards.append(abort)
         tasks = [work, *guards]
         try:
@@ -352,23 +361,31 @@ class View:
         left = max(state.expires_at - self.now(), _MOMENT)
         return spawn(self._run.home.sleep(left, f"timeout of {node.label}"))
 
-    async def _aborting(self, path: str, subscription: str) -> Stored:
+    async def _aborting(self, path: str, subscription: str, turn: int) -> Stored:
         run = self._run
         return await run.mailbox.wait(
-            f"{path}.abort_on", subscription, after=0, late="discard", now=run.home.now()
+            f"{path}.abort_on",
+            subscription,
+            after=0,
+            turn=turn,
+            late="discard",
+            now=run.home.now(),
         )
 
     def _reason(self, node: Node, state: NodeState, abort: asyncio.Task[Stored] | None) -> Failure:
         path = self.path(node)
         if abort is not None and abort.done():
-            said = f"{node.label} was aborted by {node.abort_on}"
-            return Failure(code="aborted", message=said, path=path)
+            return self._aborted(node)
         self._run.mailbox.lapse(path)
         assert state.started_at is not None
         assert state.expires_at is not None
         length = format_duration(state.expires_at - state.started_at)
         said = f"{node.label} was not done within {length}"
         return Failure(code="timeout", message=said, path=path)
+
+    def _aborted(self, node: Node) -> Failure:
+        said = f"{node.label} was aborted by {node.abort_on}"
+        return Failure(code="aborted", message=said, path=self.path(node))
 
     def _return(self, abort: asyncio.Task[Stored] | None, state: NodeState) -> None:
         """An event that came when it could abort nothing any more is kept for others."""
@@ -419,6 +436,8 @@ class View:
         view = self._like(halted=False)
         if view.status(node) not in _DONE:
             await self._joined(spawn(view.execute(node)))
+        # Whoever cancelled this node while it cleaned up has done so still in a later part.
+        self._stop_if_halted()
         return await view.execute(node)
 
     async def give_up(
@@ -479,21 +498,88 @@ class View:
     ) -> Event:
         self._stop_if_halted()
         run = self._run
-        after = self.recall(node)
-        if after is None:
+        opened = self.recall(node)
+        if opened is None:
             after = run.mailbox.state.received if since == "wait" else 0
-            self.remember(node, after)
+            opened = (after, run.mailbox.turn())
+            self.remember(node, opened)
+        after, turn = opened
         with self._waiting(node, subscription, None):
             stored = await run.mailbox.wait(
-                self.path(node), subscription, after=after, late=late, now=run.home.now()
+                self.path(node), subscription, after=after, turn=turn, late=late, now=run.home.now()
             )
         return stored.event
 
-    def _waiting(self, node: Node, what: str | None, until: datetime | None) -> _Waiting:
+    async def join(
+        self,
+        node: Node,
+        subscriptions: Sequence[str],
+        *,
+        count: int,
+        since: Literal["start", "wait"],
+        late: str,
+    ) -> Mapping[str, Event]:
+        self._stop_if_halted()
+        run = self._run
+        mailbox = run.mailbox
+        memory = self.recall(node)
+        if memory is None:
+            after = mailbox.state.received if since == "wait" else 0
+            memory = {"after": after, "turn": mailbox.turn(), "taken": {}}
+            self.remember(node, memory)
+        taken = {name: convert(one, Stored) for name, one in memory["taken"].items()}
+        waits = {
+            name: spawn(
+                mailbox.wait(
+                    self.path(node),
+                    name,
+                    after=memory["after"],
+                    turn=memory["turn"],
+                    late=late,
+                    now=run.home.now(),
+                )
+            )
+            for name in subscriptions
+            if name not in taken
+        }
+        try:
+            while len(taken) < count:
+                with self._waiting(node, [*waits], None):
+                    await first_done([*waits.values()])
+                for name in [name for name, wait in waits.items() if wait.done()]:
+                    stored = waits.pop(name).result()
+                    if len(taken) == count:
+                        mailbox.put_back(stored)
+                        continue
+                    taken[name] = stored
+                    memory["taken"][name] = to_builtins(stored)
+            await self._end(waits)
+        except asyncio.CancelledError:
+            await self._end(waits)
+            if not self.leaving:
+                for stored in sorted(taken.values(), key=lambda stored: stored.number):
+                    mailbox.put_back(stored)
+            raise
+        return {name: taken[name].event for name in subscriptions if name in taken}
+
+    async def _end(self, waits: Mapping[str, asyncio.Task[Stored]]) -> None:
+        """Give waits up. What they were given in this very turn goes to others."""
+        tasks = list(waits.values())
+        try:
+            await halt(tasks)
+        finally:
+            for task in tasks:
+                if task.done() and not task.cancelled() and task.exception() is None:
+                    self._run.mailbox.put_back(task.result())
+
+    def _waiting(
+        self, node: Node, what: str | Sequence[str] | None, until: datetime | None
+    ) -> _Waiting:
         state = self._state(node)
         ends = [t for t in (until, state.expires_at) if t is not None]
         state.deadline = min(ends) if ends else None
-        return _Waiting(self._run, state, what)
+        whats = [what] if isinstance(what, str) else what or ()
+        return _Waiting(self._run, state, whats)
 
     async def call(
         self, node: Node, action: str, arguments: dict[str, Any], connection: str | None
@@ -531,23 +617,24 @@ class View:
 class _Waiting:
     """Marks a node as waiting while the body of `with` runs."""
 
-    def __init__(self, run: TreeRun, state: NodeState, what: str | None) -> None:
+    def __init__(self, run: TreeRun, state: NodeState, what: Sequence[str]) -> None:
         self._run = run
         self._state = state
         self._what = what
 
     def __enter__(self) -> None:
         self._state.status = "waiting"
-        if self._what is not None:
-            self._run.state.waiting_for.append(self._what)
+        self._run.state.waiting_for.extend(self._what)
         self._run.home.changed()
+        self._run.consider()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is GeneratorExit:
             # The home has dropped the run from its memory; nothing of it happens any more.
             return
-        if self._what in self._run.state.waiting_for:
-            self._run.state.waiting_for.remove(self._what)
+        for what in self._what:
+            if what in self._run.state.waiting_for:
+                self._run.state.waiting_for.remove(what)
         if not self._run.leaving:
             self._state.status = "running"
             self._state.deadline = self._state.expires_at

@@ -13,8 +13,18 @@ import msgspec
 from hub.connector import Action, installed_actions
 from hub.errors import NodeFailed, NotFound
 from hub.event import Event
-from hub.routing.router import CALLBACK, Match, Router
-from hub.run import ChildCall, Delivery, RunState, Suspended, TreeRun
+from hub.routing.router import Match, Router
+from hub.run import (
+    CALLBACK,
+    ChildCall,
+    Delivery,
+    RunState,
+    Suspended,
+    TreeRun,
+    allows_another,
+    ended_reason,
+    meeting,
+)
 from hub.simulation.home import SimulatedHome, World
 from hub.simulation.loop import VirtualLoop
 from hub.simulation.mocks import Mock, Mocks
@@ -137,15 +147,18 @@ class Simulation:
             self._note(event, trigger, "duplicate", [])
             return
         self._seen.add((trigger, event.id))
-        targets: dict[str, Match] = {}
+        targets: dict[tuple[str, bool], list[Match]] = {}
         deliveries: list[SimulatedDelivery] = []
         for match in self.router.route(trigger, event):
             if match.run_id is None:
                 deliveries.append(_fate(match, "failed", match.reason))
-            elif match.run_id not in targets or match.outcome == "start":
-                targets[match.run_id] = match
-        deliveries += [self._deliver(event, trigger, match) for match in targets.values()]
-        reached = any(d.outcome not in ("failed", "no_run") for d in deliveries)
+            else:
+                targets.setdefault((match.run_id, match.every), []).append(match)
+        for matches in targets.values():
+            matches.sort(key=lambda match: (match.outcome != "start", match.early is None))
+            deliveries += self._deliver(event, trigger, matches)
+        unreached = ("failed", "no_run", "ignored", "rejected")
+        reached = any(d.outcome not in unreached for d in deliveries)
         self._note(event, trigger, "delivered" if reached else "unmatched", deliveries)
 
     def _note(
@@ -157,21 +170,75 @@ class Simulation:
             )
         )
 
-    def _deliver(self, event: Event, trigger: str, match: Match) -> SimulatedDelivery:
+    def _deliver(
+        self, event: Event, trigger: str, matches: Sequence[Match]
+    ) -> list[SimulatedDelivery]:
+        match = matches[0]
         assert match.run_id is not None
         delivery = Delivery(
             event=event,
             trigger=trigger,
             subscription=match.subscription if trigger == CALLBACK else None,
+            expires_at=None if match.early is None else self.now + match.early,
         )
+        if match.every:
+            fates = [
+                _fate(msgspec.structs.replace(match, run_id=run_id), live.run.deliver(delivery))
+                for run_id, live in self._latest.items()
+                if live.is_of(match.tree, match.key)
+            ]
+            return fates or [_fate(match, "no_run", f"no run of the key {match.key!r} is live")]
+        if match.outcome == "start":
+            return [self._start_by(match, delivery, resumes=len(matches) > 1)]
+        return [self._resume(match, delivery)]
+
+    def _resume(self, match: Match, delivery: Delivery) -> SimulatedDelivery:
+        assert match.run_id is not None
         live = self._latest.get(match.run_id)
         if live is not None and not live.task.done():
             return _fate(match, live.run.deliver(delivery))
-        if match.outcome == "resume":
+        if delivery.expires_at is None:
             return _fate(match, "no_run", f"no run {match.run_id} is live")
         tree = self.router.trees[match.tree]
-        live = self._start(match.run_id, tree, match.key, needed_trees(tree, self.router.trees))
+        if live is not None and not allows_another(tree, live.run.state.status):
+            return _fate(match, "no_run", ended_reason(tree, match.run_id))
+        return self._begin(match, tree, delivery)
+
+    def _start_by(self, match: Match, delivery: Delivery, *, resumes: bool) -> SimulatedDelivery:
+        assert match.run_id is not None
+        tree = self.router.trees[match.tree]
+        live = self._latest.get(match.run_id)
+        if live is None:
+            return self._begin(match, tree, delivery)
+        if live.task.done():
+            if not allows_another(tree, live.run.state.status):
+                return _fate(match, "rejected", ended_reason(tree, match.run_id))
+            return self._begin(match, tree, delivery)
+        what = meeting(tree, resumes=resumes)
+        if what == "ignore":
+            reason = f"the run {match.run_id} is live, and `when_running` is ignore"
+            return _fate(match, "ignored", reason)
+        if what == "restart":
+            outcome = live.run.restart(delivery)
+            if live.run.successor:
+                live.following = tree
+            return _fate(match, outcome)
         return _fate(match, live.run.deliver(delivery))
+
+    def _begin(self, match: Match, tree: Tree, delivery: Delivery) -> SimulatedDelivery:
+        assert match.run_id is not None
+        trees = needed_trees(tree, self.router.trees)
+        live = self._start(match.run_id, tree, match.key, trees)
+        return _fate(match, live.run.deliver(delivery))
+
+    def _follow(self, ended: _Live) -> None:
+        """Begin the run that an ended one was restarted for."""
+        following, before = ended.following, ended.run
+        if following is None or not before.successor or self._loop.is_closed():
+            return
+        trees = needed_trees(following, self.router.trees)
+        live = self._start(before.state.id, following, before.state.key, trees)
+        live.run.follow(before.successor, before.seen_for_successor())
 
     def _emit(self, event: Event, trigger: str) -> None:
         # As from the journal: in this moment, but after the step that sends it.
@@ -202,6 +269,7 @@ class Simulation:
         state = RunState(id=run_id, tree=tree.name, key=key, hash=tree.hash)
         home = SimulatedHome(self._world, run_id, len(self._runs))
         live = _Live(TreeRun(tree, state, home, trees), home, parent)
+        live.task.add_done_callback(lambda _: self._follow(live))
         self._runs.append(live)
         self._latest[run_id] = live
         return live
@@ -220,9 +288,15 @@ class _Live:
         self.run = run
         self.home = home
         self.parent = parent
+        self.following: Tree | None = None
         self.task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(self._main())
         # The state says how it has ended; nobody else need ask.
         self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def is_of(self, tree: str, key: str | None) -> bool:
+        """Is it a live run of that tree and key?"""
+        state = self.run.state
+        return not self.task.done() and (state.tree, state.key) == (tree, key)
 
     async def _main(self) -> Any:
         try:

@@ -18,7 +18,7 @@ from hub.connector import RunRef
 from hub.errors import ActionFailed, ActionRefused, Busy, HubError, InvalidEvent, NotFound
 from hub.event import Event
 from hub.links import CallbackClaims, Links
-from hub.run import EMIT, ActionCall
+from hub.run import EMIT, ActionCall, identity_of
 from hub.secrets import redact
 from hub.trigger import Intake
 
@@ -142,6 +142,7 @@ class _Attempt:
         claims = CallbackClaims(
             run_id=self._call.run_id,
             subscription=subscription,
+            first_run_id=identity_of(self._call.nonce),
             expires_at=now + (expires or _LINK_LASTS),
             # The same link on every attempt, so that a mail sent twice says the same.
             token_id=f"{self._call.idempotency_key}-{subscription}",

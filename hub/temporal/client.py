@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,11 +34,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
 from hub.durations import format_duration
-from hub.errors import BadRequest, Conflict, NotFound, Undeliverable, Unreachable
+from hub.errors import BadRequest, Conflict, HubError, NotFound, Undeliverable, Unreachable
 from hub.run import Delivery, Failure, RunPage, RunState, RunSummary, Start, Started
-from hub.run.state import RunStatus
+from hub.run.state import Outcome, RunStatus
 from hub.temporal.workflow import (
     HUB_KEY,
+    HUB_STATUS,
     HUB_TREE,
     HUB_WAITING_FOR,
     Limits,
@@ -67,6 +68,20 @@ _EXECUTION_STATUS = {
     "terminated": "Terminated",
     "timed_out": "TimedOut",
 }
+_QUERIES = {
+    **{status: f"ExecutionStatus = '{theirs}'" for status, theirs in _EXECUTION_STATUS.items()},
+    "dormant": "ExecutionStatus = 'Running' AND HubStatus = 'dormant'",
+    "running": "ExecutionStatus = 'Running' AND HubStatus != 'dormant'",
+    "expired": "ExecutionStatus = 'Failed' AND HubStatus = 'expired'",
+    "failed": "ExecutionStatus = 'Failed' AND HubStatus != 'expired'",
+}
+_REUSE = {
+    "always": WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+    "after_failure": WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+    "never": WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+}
+_CLOCKS_APART = timedelta(minutes=1)
+_MOST_LIVE = 1000
 _AWAY = (
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
@@ -87,9 +102,8 @@ class TemporalRuns:
         self._task_queue = task_queue
         self._limits = limits or Limits()
 
-    async def start(self, start: Start) -> Started:
-        client = self._client
-        payload = RunInput(
+    def _input(self, start: Start) -> RunInput:
+        return RunInput(
             hash=start.hash,
             document=msgspec.Raw(start.document),
             key=start.key,
@@ -97,35 +111,51 @@ class TemporalRuns:
             trees={name: msgspec.Raw(document) for name, document in start.trees.items()},
             limits=self._limits,
         )
+
+    async def start(self, start: Start) -> Started:
+        client = self._client
         request = StartWorkflowExecutionRequest(
             namespace=client.namespace,
             workflow_id=start.run_id,
             identity=client.identity,
             # Temporal recognises the request by this id, also after the run has closed.
             request_id=_request_id(start.tree, start.delivery),
-            workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+            workflow_id_reuse_policy=_REUSE[start.rerun],
             workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
         )
         request.workflow_type.name = start.tree
         request.task_queue.name = self._task_queue
-        request.input.payloads.extend(await client.data_converter.encode([payload]))
-        encode_search_attributes(attributes_of(start.tree, start.key), request.search_attributes)
-        async with _reaching():
-            response = await client.workflow_service.start_workflow_execution(
-                request, retry=False, timeout=_RPC_TIMEOUT
-            )
+        payloads = await client.data_converter.encode([self._input(start)])
+        request.input.payloads.extend(payloads)
+        attributes = attributes_of(
+            start.tree, start.key, start.hash, "dormant" if start.dormant else "running"
+        )
+        encode_search_attributes(attributes, request.search_attributes)
+        try:
+            async with _reaching():
+                response = await client.workflow_service.start_workflow_execution(
+                    request, retry=False, timeout=_RPC_TIMEOUT
+                )
+        except _AlreadyThere:
+            return "closed"
         return "started" if response.started else "running"
 
+    async def restart(self, start: Start) -> bool:
+        return await self._signal(start.run_id, "restart", start.delivery, self._input(start))
+
     async def deliver(self, run_id: str, delivery: Delivery) -> bool:
+        return await self._signal(run_id, "event", delivery, delivery)
+
+    async def _signal(self, run_id: str, name: str, delivery: Delivery, payload: Any) -> bool:
         client = self._client
         request = SignalWorkflowExecutionRequest(
             namespace=client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=run_id),
-            signal_name="event",
+            signal_name=name,
             identity=client.identity,
             request_id=_request_id(run_id, delivery),
         )
-        request.input.payloads.extend(await client.data_converter.encode([delivery]))
+        request.input.payloads.extend(await client.data_converter.encode([payload]))
         try:
             async with _reaching():
                 await client.workflow_service.signal_workflow_execution(
@@ -149,11 +179,9 @@ class TemporalRuns:
         if key is not None:
             wanted.append(f"HubKey = {_quoted(key)}")
         if status is not None:
-            if status not in _EXECUTION_STATUS:
-                raise BadRequest(
-                    f"there is no status {status!r}; known: {', '.join(_EXECUTION_STATUS)}"
-                )
-            wanted.append(f"ExecutionStatus = '{_EXECUTION_STATUS[status]}'")
+            if status not in _QUERIES:
+                raise BadRequest(f"there is no status {status!r}; known: {', '.join(_QUERIES)}")
+            wanted.append(_QUERIES[status])
         if waiting_for is not None:
             wanted.append(f"HubWaitingFor = {_quoted(waiting_for)}")
             wanted.append("ExecutionStatus = 'Running'")
@@ -178,6 +206,41 @@ class TemporalRuns:
             items=items,
             next=base64.urlsafe_b64encode(following).decode() if following else None,
         )
+
+    async def had(self, run_id: str, delivery: Delivery, since: datetime) -> Outcome | None:
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
+        try:
+            async with _reaching(run_id):
+                described = await handle.describe(rpc_timeout=_RPC_TIMEOUT)
+        except NotFound:
+            return None
+        if described.close_time is None or described.close_time < since - _CLOCKS_APART:
+            return None
+        state = await self.show(run_id)
+        words = [h.outcome for h in state.mailbox.handled if h.id == delivery.event.id]
+        return words[0] if words else None
+
+    async def live(self, tree: str, key: str) -> Sequence[str]:
+        wanted = f"HubTree = {_quoted(tree)} AND HubKey = {_quoted(key)}"
+        async with _reaching():
+            return [
+                run.id
+                async for run in self._client.list_workflows(
+                    f"{wanted} AND ExecutionStatus = 'Running'",
+                    limit=_MOST_LIVE,
+                    rpc_timeout=_RPC_TIMEOUT,
+                )
+            ]
+
+    async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
+        wanted = f"HubTree = {_quoted(tree)} AND ExecutionStatus = 'Running'"
+        async with _reaching():
+            counted = await self._client.count_workflows(
+                # Runs of before say nothing of their definition, so it may be any.
+                f"{wanted} AND (HubHash = {_quoted(hash)} OR HubHash IS NULL)",
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        return counted.count > 0
 
     async def counts(self) -> dict[str, int]:
         """How many runs there are of each status. Raises `Unreachable`."""
@@ -239,7 +302,8 @@ def _add_outside_view(state: RunState, described: WorkflowExecutionDescription) 
     """Add to the document what the run cannot see of itself: how it ended, tries under way."""
     state.nonce = ""
     status = _STATUSES.get(described.status) if described.status else None
-    if status in ("terminated", "timed_out", "cancelled", "failed"):
+    ended_dormant = status == "failed" and state.status == "expired"
+    if status in ("terminated", "timed_out", "cancelled", "failed") and not ended_dormant:
         state.status = status
         state.waiting_for = []
     if state.started_at is None:
@@ -264,6 +328,11 @@ def _summary(execution: Execution) -> RunSummary:
     status: RunStatus = _STATUSES.get(
         execution.status or WorkflowExecutionStatus.RUNNING, "running"
     )
+    own = attributes.get(HUB_STATUS)
+    if (status, own) == ("running", "dormant"):
+        status = "dormant"
+    elif (status, own) == ("failed", "expired"):
+        status = "expired"
     waiting = attributes.get(HUB_WAITING_FOR) if status == "running" else None
     return RunSummary(
         id=execution.id,
@@ -289,6 +358,10 @@ def _request_id(target: str, delivery: Delivery) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:36]
 
 
+class _AlreadyThere(HubError):
+    """A run of that id has ended, and no other may follow it."""
+
+
 @asynccontextmanager
 async def _reaching(run_id: str | None = None) -> AsyncIterator[None]:
     """Turns Temporal's answers into the hub's errors."""
@@ -299,4 +372,6 @@ async def _reaching(run_id: str | None = None) -> AsyncIterator[None]:
             raise NotFound(f"there is no run {run_id!r}" if run_id else "no such run") from None
         if error.status in _AWAY:
             raise Unreachable(f"Temporal does not answer: {error.message}") from None
+        if error.status == RPCStatusCode.ALREADY_EXISTS:
+            raise _AlreadyThere(error.message) from None
         raise Undeliverable(f"Temporal refuses it: {error.message}") from None

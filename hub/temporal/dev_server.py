@@ -40,6 +40,7 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
     "HubTree": "Keyword",
     "HubKey": "Keyword",
     "HubStatus": "Keyword",
+    "HubHash": "Keyword",
     "HubWaitingFor": "KeywordList",
 }
 """The custom search attributes that runs carry, with Temporal's names for their types."""

@@ -96,7 +96,12 @@ class StandaloneWorkflow(TreeWorkflow):
             return {_PART: msgspec.json.encode(value).decode()}
         return msgspec.to_builtins(value)
 
-    def _attributes(self, tree: str, key: str | None) -> TypedSearchAttributes | None:
+    def _attributes(
+        self,
+        tree: str,
+        key: str | None,
+        hash: str,  # noqa: A002
+    ) -> TypedSearchAttributes | None:
         # A namespace that is not the hub's has no such attributes.
         return None
 

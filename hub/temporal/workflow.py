@@ -19,6 +19,7 @@ from temporalio.common import (
     RetryPolicy,
     SearchAttributeKey,
     SearchAttributePair,
+    SearchAttributeUpdate,
     TypedSearchAttributes,
 )
 from temporalio.exceptions import (
@@ -41,6 +42,7 @@ from hub.tree import Retry, tree_from_document
 from hub.tree.concurrency import first_done, halt
 
 __all__ = [
+    "HUB_HASH",
     "HUB_KEY",
     "HUB_STATUS",
     "HUB_TREE",
@@ -54,6 +56,7 @@ __all__ = [
 HUB_TREE = SearchAttributeKey.for_keyword("HubTree")
 HUB_KEY = SearchAttributeKey.for_keyword("HubKey")
 HUB_STATUS = SearchAttributeKey.for_keyword("HubStatus")
+HUB_HASH = SearchAttributeKey.for_keyword("HubHash")
 HUB_WAITING_FOR = SearchAttributeKey.for_keyword_list("HubWaitingFor")
 _DUE = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
@@ -83,6 +86,8 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     that it may run. `delivery` is the start event where it does not come as a signal; `schedule` is
     the trigger's name where a schedule starts the run, which then makes its start event itself from
     the time that was due. `state` is there when the run continues an earlier part of itself.
+    A run that was restarted has the `deliveries` that it begins with, and what the one before it
+    had `seen`.
     """
 
     hash: str
@@ -93,14 +98,23 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: RunState | None = None
     trees: dict[str, msgspec.Raw] = {}
     limits: Limits = Limits()
+    deliveries: list[Delivery] = []
+    seen: list[str] = []
 
 
-def attributes_of(tree: str, key: str | None) -> TypedSearchAttributes:
+def attributes_of(
+    tree: str,
+    key: str | None,
+    hash: str | None = None,  # noqa: A002
+    status: str = "running",
+) -> TypedSearchAttributes:
     """The search attributes that a run is started with."""
     pairs: list[SearchAttributePair[Any]] = [
         SearchAttributePair(HUB_TREE, tree),
-        SearchAttributePair(HUB_STATUS, "running"),
+        SearchAttributePair(HUB_STATUS, status),
     ]
+    if hash is not None:
+        pairs.append(SearchAttributePair(HUB_HASH, hash))
     if key is not None:
         pairs.append(SearchAttributePair(HUB_KEY, key))
     return TypedSearchAttributes(pairs)
@@ -127,6 +141,8 @@ class TreeWorkflow:
         info = workflow.info()
         # What an earlier part has published still stands.
         self._published = list(info.typed_search_attributes.get(HUB_WAITING_FOR) or ())
+        self._status = info.typed_search_attributes.get(HUB_STATUS) or "running"
+        self._next: RunInput | None = None
         try:
             tree = tree_from_document(bytes(given.document))
         except HubError as error:
@@ -139,7 +155,9 @@ class TreeWorkflow:
         self._run = TreeRun(tree, state, self, {n: bytes(d) for n, d in given.trees.items()})
         if given.state is not None:
             return
-        if given.delivery is not None:
+        if given.deliveries:
+            self._run.follow(given.deliveries, given.seen)
+        elif given.delivery is not None:
             self._run.deliver(given.delivery)
         elif given.schedule is not None:
             # The time that was due, not the one at which the server came to it.
@@ -152,9 +170,14 @@ class TreeWorkflow:
         """What stands for one of the hub's structs in an input."""
         return value
 
-    def _attributes(self, tree: str, key: str | None) -> TypedSearchAttributes | None:
+    def _attributes(
+        self,
+        tree: str,
+        key: str | None,
+        hash: str,  # noqa: A002
+    ) -> TypedSearchAttributes | None:
         """The search attributes that a child is started with."""
-        return attributes_of(tree, key)
+        return attributes_of(tree, key, hash)
 
     def _publish_waiting(self, waiting: list[str]) -> None:
         """Make the run to be found by what it waits for."""
@@ -171,17 +194,47 @@ class TreeWorkflow:
         if self._broken is not None:
             raise ApplicationError(self._broken, type="invalid_input", non_retryable=True)
         try:
-            return await self._run.main()
+            result = await self._run.main()
         except Suspended:
             state = self._run.state
             state.part += 1
-            workflow.continue_as_new(
-                self._sent(msgspec.structs.replace(self._given, delivery=None, state=state))
+            given = msgspec.structs.replace(
+                self._given, delivery=None, deliveries=[], seen=[], state=state
             )
+            workflow.continue_as_new(self._sent(given))
         except NodeFailed as error:
+            self._begin_again()
+            # The end of this turn is too late for a run that ends in it.
+            self._publish()
             raise ApplicationError(
                 error.message, {"path": error.path}, type=error.failure, non_retryable=True
             ) from None
+        except asyncio.CancelledError:
+            if not self._run.leaving:
+                self._begin_again()
+                _end_as_cancelled()
+            raise
+        self._begin_again()
+        return result
+
+    def _begin_again(self) -> None:
+        """Where the run was restarted: go on as the run that follows it."""
+        following = self._run.successor
+        if self._next is None or not following:
+            return
+        given = msgspec.structs.replace(
+            self._next,
+            delivery=None,
+            deliveries=list(following),
+            seen=self._run.seen_for_successor(),
+        )
+        attributes: list[SearchAttributeUpdate[Any]] = [
+            HUB_HASH.value_set(given.hash),
+            HUB_STATUS.value_set("running"),
+            HUB_WAITING_FOR.value_unset(),
+        ]
+        workflow.upsert_search_attributes(attributes)
+        workflow.continue_as_new(self._sent(given))
 
     @workflow.signal(name="event")
     def event(self, payload: RawValue) -> None:
@@ -195,6 +248,20 @@ class TreeWorkflow:
             workflow.logger.error("a signal does not decode: %s", error)
             return
         self._run.deliver(delivery)
+
+    @workflow.signal(name="restart")
+    def restart(self, payload: RawValue) -> None:
+        """What this run is to begin again with, once it has cleaned up."""
+        if self._broken is not None:
+            return
+        self._signals += 1
+        try:
+            given = workflow.payload_converter().from_payload(payload.payload, RunInput)
+        except RuntimeError as error:
+            workflow.logger.error("a signal does not decode: %s", error)
+            return
+        if given.delivery is not None and self._run.restart(given.delivery) == "started":
+            self._next = given
 
     @workflow.query(name="state")
     def state(self) -> Any:
@@ -255,7 +322,7 @@ class TreeWorkflow:
                 call.tree,
                 self._sent(given),
                 id=call.run_id,
-                search_attributes=self._attributes(call.tree, call.key),
+                search_attributes=self._attributes(call.tree, call.key, call.hash),
                 cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON
                 if call.detach
@@ -327,11 +394,22 @@ class TreeWorkflow:
             return
         state = self._run.state
         workflow.set_current_details(describe(state))
+        if self._status == "dormant" != state.status:
+            self._status = state.status
+            workflow.upsert_search_attributes([HUB_STATUS.value_set(state.status)])
         waiting = list(dict.fromkeys(state.waiting_for))
         # Only what it waits for is worth a write: that it waits no more shows soon enough.
-        if waiting and waiting != self._published:
+        if waiting and sorted(waiting) != sorted(self._published):
             self._published = waiting
             self._publish_waiting(waiting)
+
+
+def _end_as_cancelled() -> None:
+    """Let Temporal show a run as cancelled that an event has cancelled, or that was before it went
+    on in a new part: it does so only for one that was itself asked to stop."""
+    runtime: Any = workflow._Runtime.current()
+    if runtime._cancel_reason is None:
+        runtime._cancel_reason = ""
 
 
 def _node_failure(error: ActivityError, call: ActionCall) -> NodeFailed:

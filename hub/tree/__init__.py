@@ -3,12 +3,13 @@
 from hub.tree.check import check_trees
 from hub.tree.node import NODES, SKIPPED, Node, Retry, Run, Span, Subscribed
 from hub.tree.read import load_tree, read_tree, tree_from_document
-from hub.tree.tree import StartPolicy, Subscription, Tree
+from hub.tree.tree import Rerun, StartPolicy, Subscription, Tree, WhenRunning
 
 __all__ = [
     "NODES",
     "SKIPPED",
     "Node",
+    "Rerun",
     "Retry",
     "Run",
     "Span",
@@ -16,6 +17,7 @@ __all__ = [
     "Subscribed",
     "Subscription",
     "Tree",
+    "WhenRunning",
     "check_trees",
     "load_tree",
     "read_tree",

@@ -186,7 +186,7 @@ class _Check:
         others = [
             n
             for n in self.tree.nodes()
-            if isinstance(n, WaitFor) and n.event == node.event and n is not node
+            if isinstance(n, WaitFor) and set(n.awaits()) & set(node.awaits()) and n is not node
         ]
         if not bounded:
             self.report.warn(
@@ -199,7 +199,7 @@ class _Check:
             self.report.warn(
                 place,
                 f"`late: keep` keeps the event for a later wait, and nothing else waits for "
-                f"{str(node.event)!r}",
+                f"{listed(node.awaits())}",
                 suggestion="remove `late`",
                 code="pointless_late",
             )

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from hub.tree.fields import FieldReader
+from hub.tree.report import Report
 from hub.tree.schedules import is_inline, read_inline
-from hub.tree.tree import StartPolicy, Subscription
+from hub.tree.tree import Rerun, StartPolicy, Subscription, Tree, WhenRunning
 from hub.tree.words import Place, did_you_mean, kind_of, listed
 
-__all__ = ["API", "EVENT_FIELDS", "read_events", "read_start"]
+__all__ = ["API", "EVENT_FIELDS", "START_FIELDS", "check_start", "read_events", "read_start"]
 
 API = "api"
 """The kind and the name of the trigger that every hub has: events sent by `hub events send`."""
 EVENT_FIELDS = {
     "where": "a bare expression over `event`: which of the trigger's events are meant",
     "key": "a bare expression over `event` that gives the correlation key",
+    "early": "how long an event is kept that comes before its run: `1h`; without it, not at all",
 }
 """What an event says beside its trigger."""
+START_FIELDS = {
+    "event": "the event that starts a run",
+    "when_running": "what it does while a run of its key is live: `deliver` it to that run (the "
+    "default), `ignore` it, `restart` the run, or start another in `parallel`",
+    "rerun": "may it start a run after one of its key has ended: `always` (the default), "
+    "`after_failure`, or `never`",
+}
+"""What `start` says, where it is more than a name."""
 _EXAMPLE = "write `signed_up: {webhook: app, where: ..., key: ...}` below `events:`"
 
 
@@ -117,14 +128,20 @@ def _subscription(
         where=reader.expression((*place, "where"), spec.get("where")),
         key=reader.expression((*place, "key"), spec.get("key")),
         settings=settings,
+        early=reader.field((*place, "early"), timedelta, spec.get("early")),
     )
 
 
 def read_start(value: Any, given: bool, reader: FieldReader) -> StartPolicy | None:
     """Which event starts the tree."""
     place: Place = ("start",)
+    policy: dict[str, Any] = {}
     if isinstance(value, dict):
-        reader.unknown_keys(place, value, ("event",), "`start`")
+        reader.unknown_keys(place, value, START_FIELDS, "`start`")
+        for name, kind in (("when_running", WhenRunning), ("rerun", Rerun)):
+            chosen = reader.field((*place, name), kind, value.get(name))
+            if chosen is not None:
+                policy[name] = chosen
         place, value = ("start", "event"), value.get("event")
     names = list(reader.subscriptions)
     if not isinstance(value, str):
@@ -137,4 +154,40 @@ def read_start(value: Any, given: bool, reader: FieldReader) -> StartPolicy | No
         )
         return None
     event = reader.subscribed(place, value)
-    return None if event is None else StartPolicy(event=event)
+    return None if event is None else StartPolicy(event=event, **policy)
+
+
+def check_start(tree: Tree, report: Report) -> None:
+    """Note start policies that could never do what they say."""
+    start = tree.start
+    early = [s for s in tree.subscriptions.values() if s.early is not None]
+    keyed = tree.subscriptions[start.event].key is not None
+    if not keyed and (start.when_running != "deliver" or start.rerun != "always"):
+        report.problem(
+            ("start",),
+            f"{start.event!r} has no `key`, so each event starts a run of its own, and there never "
+            "is another of its key",
+            suggestion=f"add a `key` to {start.event!r}, or leave the policy out",
+        )
+    if start.when_running == "parallel" and start.rerun != "always":
+        report.problem(
+            ("start", "rerun"),
+            "runs in parallel do not count those that have ended",
+            suggestion="leave `rerun` out",
+        )
+    for subscription in early:
+        place: Place = ("events", subscription.name, "early")
+        if subscription.name == start.event:
+            report.problem(place, "it starts the run, so it is never early", suggestion="remove it")
+        elif start.when_running == "parallel" or not keyed:
+            report.problem(
+                place,
+                "an event is kept for the one run of its key, and here there is no such run",
+                suggestion="remove `early`, or let the tree have one run per key",
+            )
+        elif start.rerun == "never":
+            report.problem(
+                place,
+                "an event that was kept for a run that never came would use the key up",
+                suggestion="use `rerun: after_failure`, or remove `early`",
+            )

@@ -146,6 +146,10 @@ class Node(ABC):
         for spec in dataclasses.fields(self):
             yield from _nodes_in(getattr(self, spec.name))
 
+    def awaits(self) -> Sequence[str]:
+        """The names of the events that the node itself may use."""
+        return () if self.abort_on is None else (self.abort_on,)
+
     def walk(self) -> Iterator[Node]:
         """This node and all below it, parents first."""
         yield self
@@ -260,6 +264,20 @@ class Run(Protocol):
         self, node: Node, subscription: str, *, since: Literal["start", "wait"], late: str
     ) -> Event:
         """Wait durably for an event of the subscription, or take one that came before."""
+
+    async def join(
+        self,
+        node: Node,
+        subscriptions: Sequence[str],
+        *,
+        count: int,
+        since: Literal["start", "wait"],
+        late: str,
+    ) -> Mapping[str, Event]:
+        """Wait durably for an event each of `count` of the subscriptions; gives them by name.
+
+        Where the wait is given up, the events that it has taken are kept for other waits.
+        """
 
     async def call(
         self, node: Node, action: str, arguments: dict[str, Any], connection: str | None

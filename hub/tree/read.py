@@ -13,7 +13,7 @@ import msgspec
 from hub.connector import Action
 from hub.errors import InvalidDefinition
 from hub.tree.check import check_tree
-from hub.tree.events import read_events, read_start
+from hub.tree.events import check_start, read_events, read_start
 from hub.tree.explicit import translate
 from hub.tree.reader import NodeReader
 from hub.tree.report import Report
@@ -30,6 +30,7 @@ TREE_FIELDS = {
     "description": "what it is for",
     "events": "the events that the tree is about, by the names that it calls them",
     "start": "which of the events starts a run",
+    "cancel_on": "an event that cancels the run when it comes; its cleaning up is still done",
     "vars": "variables, set when a run starts; `${{ }}` anywhere in a value",
     "do": "what a run does: a list of nodes, in order, or one node",
 }
@@ -83,6 +84,7 @@ def read_tree(
     # What is said of a tree's meaning is of use only once all of its parts can be read.
     if tree is not None and not report.has_errors:
         check_schedules(tree, report, kinds)
+        check_start(tree, report)
         check_tree(tree, report, reader.places, actions)
     if tree is None or report.has_errors:
         raise InvalidDefinition(report.in_order())
@@ -143,6 +145,9 @@ def _read(value: Any, reader: NodeReader, kinds: Iterable[str] | None) -> Tree |
     variables = reader.templates(("vars",), {} if value.get("vars") is None else value["vars"])
     title = reader.text(("title",), value.get("title"))
     description = reader.text(("description",), value.get("description"))
+    cancel_on = value.get("cancel_on")
+    if cancel_on is not None:
+        cancel_on = reader.subscribed(("cancel_on",), cancel_on)
     if value.get("do") is None:
         if "do" not in meant:
             report.problem(
@@ -163,6 +168,7 @@ def _read(value: Any, reader: NodeReader, kinds: Iterable[str] | None) -> Tree |
         hash=content_hash(encoded),
         subscriptions=reader.subscriptions,
         start=start,
+        cancel_on=cancel_on,
         vars=variables,
         do=root,
     )

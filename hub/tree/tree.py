@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,7 +16,18 @@ from hub.expressions import Expression, Template
 from hub.tree.node import Node
 from hub.tree.yaml import Document
 
-__all__ = ["StartPolicy", "Subscription", "Tree", "content_hash", "encode_document"]
+__all__ = [
+    "Rerun",
+    "StartPolicy",
+    "Subscription",
+    "Tree",
+    "WhenRunning",
+    "content_hash",
+    "encode_document",
+]
+
+WhenRunning = Literal["deliver", "ignore", "restart", "parallel"]
+Rerun = Literal["always", "after_failure", "never"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +37,7 @@ class Subscription:
     `kind` and `trigger` name the trigger (`webhook: app`). `where` is a filter over `event`;
     `key` gives the correlation key, which makes an event belong to one run. Where the trigger is
     written in the tree itself, `settings` are what is written, and its name is `tree/event`.
+    `early` is how long an event is kept that comes before its run exists; None is not at all.
     """
 
     name: str
@@ -33,13 +46,20 @@ class Subscription:
     where: Expression | None = None
     key: Expression | None = None
     settings: Mapping[str, Any] | None = None
+    early: timedelta | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartPolicy:
-    """Which event starts a run of the tree."""
+    """Which event starts a run of the tree, and what it does where there is or was one of its key.
+
+    `when_running`: hand it to the live run, ignore it, let the run clean up and begin again, or
+    start one more beside it. `rerun`: may a run begin after one that has ended?
+    """
 
     event: str
+    when_running: WhenRunning = "deliver"
+    rerun: Rerun = "always"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +79,8 @@ class Tree:
     do: Node
     title: str | None = None
     description: str | None = None
+    cancel_on: str | None = None
+    """The event that cancels a run when it comes."""
     warnings: Sequence[Diagnostic] = field(default=(), compare=False, repr=False)
     """What is allowed in the definition and hardly meant."""
     written: Document | None = field(default=None, compare=False, repr=False)
@@ -66,12 +88,9 @@ class Tree:
 
     @cached_property
     def waits(self) -> frozenset[str]:
-        """The names of the events that some node of the tree waits for."""
-        return frozenset(
-            str(node.event)  # type: ignore[attr-defined]
-            for node in self.nodes()
-            if node.verb == "wait_for"
-        ) | frozenset(str(node.abort_on) for node in self.nodes() if node.abort_on)
+        """The names of the events that the tree waits for: a node of it, or the whole."""
+        names = {str(name) for node in self.nodes() for name in node.awaits()}
+        return frozenset(names if self.cancel_on is None else {*names, self.cancel_on})
 
     def nodes(self) -> Iterator[Node]:
         """All nodes, parents first."""

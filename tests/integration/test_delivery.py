@@ -129,8 +129,9 @@ async def test_a_crash_between_the_start_and_its_mark(project: Path, server: Dev
         await hub.send("user.signed_up", "u1", id="evt-1")
         # What a dispatcher does up to the moment at which it dies.
         (entry,) = await hub.journal.pending(0, 1, owner="dying", lease=_MOMENT)
-        match = hub.dispatcher._router().route(entry.trigger, entry.event)[0]
-        record = await hub.dispatcher._attempt(entry, match, hub.dispatcher._router())
+        router = hub.dispatcher._router()
+        matches = router.route(entry.trigger, entry.event)
+        (record,) = await hub.dispatcher._attempt(entry, entry.event, matches, router)
         assert record.outcome == "started"
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
     await asyncio.sleep(_MOMENT.total_seconds())

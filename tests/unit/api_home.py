@@ -20,7 +20,7 @@ from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
 from hub.routing.router import Router
 from hub.run.runs import Delivery, RunPage, RunSummary, Start, Started
-from hub.run.state import RunState
+from hub.run.state import Outcome, RunState
 from hub.trigger import Trigger
 from triggers.webhook import Settings, Webhook
 
@@ -45,6 +45,18 @@ class MemoryRuns:
 
     async def deliver(self, run_id: str, delivery: Delivery) -> bool:
         return run_id in self.states
+
+    async def restart(self, start: Start) -> bool:
+        return start.run_id in self.states
+
+    async def had(self, run_id: str, delivery: Delivery, since: datetime) -> Outcome | None:
+        return None
+
+    async def live(self, tree: str, key: str) -> Sequence[str]:
+        return [run_id for run_id, s in self.states.items() if (s.tree, s.key) == (tree, key)]
+
+    async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
+        return any((s.tree, s.hash) == (tree, hash) for s in self.states.values())
 
     async def list(
         self,

@@ -343,7 +343,7 @@ class Journal:
     # --- definitions ---
 
     async def keep_definition(self, content_hash: str, tree: str, document: bytes) -> None:
-        """Keep a definition for as long as runs of it live. Keeping it again changes nothing."""
+        """Keep a definition for as long as runs of it live. Keeping it again renews `kept_at`."""
         change = DefinitionChange(hash=content_hash, tree=tree, document=document)
         await self._writer.submit(self._definitions, change, size=len(document))
 

@@ -43,7 +43,11 @@ class Upserts:
         self.owner = owner.on_conflict_do_update(
             index_elements=[owners.c.name], set_={"until": owner.excluded.until}
         )
-        self.definition = insert(definitions).on_conflict_do_nothing()
+        kept = insert(definitions)
+        # Keeping it again shows that it is still in use.
+        self.definition = kept.on_conflict_do_update(
+            index_elements=[definitions.c.hash], set_={"kept_at": kept.excluded.kept_at}
+        )
 
 
 COUNT_DUPLICATE = (

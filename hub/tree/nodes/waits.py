@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -57,10 +59,21 @@ class WaitFor(Node):
     """Wait for an event of this run. The result is the event.
 
     An event that came before the wait opened satisfies it, unless `since: wait`. With a `timeout`
-    the node fails with the code `timeout` when the event does not come in time.
+    the node fails with the code `timeout` when the event does not come in time. With `all` or `any`
+    it waits for several events, in any order, and the result is a mapping of their names to them.
+    Where it is given up before all have come, those that came are kept for other waits.
     """
 
-    event: Annotated[Subscribed, Doc("the name of one of the tree's events")]
+    event: Annotated[Subscribed | None, Doc("the name of one of the tree's events")] = None
+    all: Annotated[
+        list[Subscribed], Doc("the names of events of which each must come: `[paid, packed]`")
+    ] = field(default_factory=list)
+    any: Annotated[
+        list[Subscribed], Doc("the names of events of which the first that comes will do")
+    ] = field(default_factory=list)
+    within: Annotated[
+        Span | None, Doc("how long all of it may take; the same as `timeout`, inside the wait")
+    ] = None
     since: Annotated[
         Literal["start", "wait"],
         Doc("`start`: also an event that came earlier in this run; `wait`: only fresh ones"),
@@ -70,6 +83,32 @@ class WaitFor(Node):
         Doc("what to do with an event that comes after the timeout: keep it for the next wait?"),
     ] = "discard"
 
+    def __post_init__(self) -> None:
+        if self.within is not None and self.timeout is None:
+            self.timeout = self.within
+
+    def awaits(self) -> Sequence[str]:
+        named = [] if self.event is None else [self.event]
+        return [*named, *self.all, *self.any, *super().awaits()]
+
+    def check(self, problem: Any) -> None:
+        if sum(map(bool, (self.event, self.all, self.any))) != 1:
+            problem(
+                "a wait is for one event, for `all` of several, or for `any` of them",
+                suggestion="write `wait_for: paid`, or `wait_for: {all: [paid, packed]}`",
+            )
+        for name in ("all", "any"):
+            names = getattr(self, name)
+            if len(set(names)) < len(names):
+                problem(f"`{name}` names an event twice", field=name)
+        if self.within is not None and self.timeout is not self.within:
+            problem("`within` and `timeout` say the same here", suggestion="write one of the two")
+
     async def run(self, run: Run) -> Any:
-        event = await run.wait(self, self.event, since=self.since, late=self.late)
-        return event.to_cloudevent()
+        if self.event is not None:
+            event = await run.wait(self, self.event, since=self.since, late=self.late)
+            return event.to_cloudevent()
+        names = self.all or self.any
+        count = len(self.all) or 1
+        events = await run.join(self, names, count=count, since=self.since, late=self.late)
+        return {name: event.to_cloudevent() for name, event in events.items()}
