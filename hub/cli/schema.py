@@ -15,6 +15,9 @@ def schema(
     docs: Annotated[
         bool, typer.Option("--docs", help="The page of all nodes, as Markdown, instead.")
     ] = False,
+    connectors: Annotated[
+        bool, typer.Option("--connectors", help="The page of all connectors, as Markdown, instead.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of trees, with the installed connectors' actions.
 
@@ -24,14 +27,16 @@ def schema(
     import json
     import sys
 
-    from hub.connector import installed_actions
+    from hub.connector import installed_actions, installed_connectors
     from hub.errors import WrongUsage
-    from hub.tree.docs import node_docs
+    from hub.tree.docs import connector_docs, node_docs
     from hub.tree.schema import json_schema
     from hub.trigger import installed_triggers
 
     if docs:
         text = node_docs(installed_actions())
+    elif connectors:
+        text = connector_docs(installed_connectors())
     else:
         made = json_schema(installed_actions(), installed_triggers())
         text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"

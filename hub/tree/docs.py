@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from hub.connector import Action
+from hub.connector import Action, Connector
 from hub.durations import format_duration
 from hub.expressions import Expression, Template
 from hub.tree.events import EVENT_FIELDS
@@ -20,7 +21,7 @@ from hub.tree.read import TREE_FIELDS
 from hub.tree.spec import FieldSpec, common_fields, node_fields, options_of, struct_fields
 from hub.tree.words import listed
 
-__all__ = ["node_docs"]
+__all__ = ["connector_docs", "node_docs"]
 
 _HEAD = """# Nodes
 
@@ -101,6 +102,32 @@ def node_docs(actions: Mapping[str, Action]) -> str:
     return "\n".join(parts)
 
 
+def connector_docs(connectors: Mapping[str, type[Connector]]) -> str:
+    """A section for each connector as Markdown: its settings, its actions, what they take and give."""
+    parts = []
+    for kind in connectors.values():
+        first, _, rest = (inspect.getdoc(sys.modules[kind.__module__]) or "").partition("\n")
+        about = rest.strip() if first else ""
+        parts.append(f"## {kind.name}\n\n{inspect.getdoc(kind)}\n")
+        if example := _yaml_of(about):
+            parts.append(f"```yaml\n{example}\n```\n")
+        title = "Settings of a connection"
+        parts.append(_section(title, "", _rows_of(kind.settings_type), "###"))
+        for action in kind.actions():
+            parts.append(
+                _section(f"`{action.name}`", action.summary, _rows_of(action.input), "###")
+            )
+            parts.append(_section("Gives", "", _rows_of(action.output, gives=True), "####"))
+    return "\n".join(parts)
+
+
+def _yaml_of(text: str) -> str:
+    """The indented lines of a docstring: its example."""
+    lines = text.splitlines()
+    kept = [line for line in lines if not line or line.startswith("    ")]
+    return textwrap.dedent("\n".join(kept)).strip() if any(kept) else ""
+
+
 def _groups() -> Iterator[tuple[str, list[type[Node]]]]:
     """The classes by their modules, under the modules' own first lines."""
     modules = list(dict.fromkeys(kind.__module__ for kind in NODES.values()))
@@ -165,18 +192,40 @@ def _takes(kind: Any) -> str:
 
 
 def _arguments(action: Action) -> list[tuple[str, str, str]]:
-    rows = []
-    described = msgspec.json.schema_components((action.input,))[1]
-    schema = described[action.input.__name__]
-    needed = schema.get("required", ())
-    for key, spec in schema.get("properties", {}).items():
-        meaning = spec.get("description", "")
-        if key in needed:
-            meaning += " (needed)"
-        elif spec.get("default") not in (None, [], {}):
-            meaning += f" (default `{_shown(spec['default'])}`)"
-        rows.append((f"`{key}`", _cell(_kinds(spec)), _cell(meaning)))
-    return rows
+    return _rows_of(action.input)
+
+
+def _rows_of(kind: Any, *, gives: bool = False) -> list[tuple[str, str, str]]:
+    """The fields of a struct; those of the structs within it follow, by their places."""
+    components = msgspec.json.schema_components((kind,))[1]
+
+    def rows(schema: Mapping[str, Any], before: str, above: tuple[str, ...]) -> Iterator[Any]:
+        needed = schema.get("required", ())
+        for key, spec in schema.get("properties", {}).items():
+            meaning = spec.get("description", "")
+            if gives:
+                pass
+            elif key in needed:
+                meaning += " (needed)"
+            elif spec.get("default") not in (None, [], {}, ""):
+                meaning += f" (default `{_shown(spec['default'])}`)"
+            yield f"`{before}{key}`", _cell(_kinds(spec)), _cell(meaning)
+            for name, mark in _inner(spec):
+                if name not in above:
+                    yield from rows(components[name], f"{before}{key}{mark}.", (*above, name))
+
+    return list(rows(components[kind.__name__], "", (kind.__name__,)))
+
+
+def _inner(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The structs that a field holds, and how a place within them is written."""
+    if "$ref" in spec:
+        yield spec["$ref"].rpartition("/")[2], ""
+    for option in spec.get("anyOf", ()):
+        yield from _inner(option)
+    if isinstance(spec.get("items"), Mapping):
+        for name, _ in _inner(spec["items"]):
+            yield name, "[]"
 
 
 def _kinds(spec: Mapping[str, Any]) -> str:
