@@ -23,6 +23,10 @@ from hub.tree.words import Place, did_you_mean, kind_of, listed, type_in_words
 __all__ = ["FieldReader"]
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
+_SYNTAX = (
+    "names stand bare (`event.data.total`), texts in quotes, `==` compares, `and`, `or` and `not` "
+    "combine"
+)
 
 
 class FieldReader(ABC):
@@ -182,7 +186,7 @@ class FieldReader(ABC):
             return compile_expression(value)
         except ExpressionError as error:
             self.report.problem(
-                place, error.message, suggestion=error.suggestion, code="expression"
+                place, error.message, suggestion=error.suggestion or _SYNTAX, code="expression"
             )
             return None
 
@@ -194,7 +198,7 @@ class FieldReader(ABC):
             self.report.problem(
                 _culprit(place, value),
                 error.message,
-                suggestion=error.suggestion,
+                suggestion=error.suggestion or _SYNTAX,
                 code="expression",
             )
             return None

@@ -189,4 +189,4 @@ def test_dump_gives_the_text_back(tmp_path: Any) -> None:
 def test_the_names_of_the_package() -> None:
     assert hub.__all__ == ["Tree", "__version__"]
     with pytest.raises(AttributeError):
-        hub.Trea  # type: ignore[attr-defined]  # noqa: B018
+        hub.Trea  # noqa: B018
