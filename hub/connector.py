@@ -98,7 +98,7 @@ class Connector(ABC):
 
     async def close(self) -> None:
         """Give back what the connector holds: pools, sessions."""
-        return None
+        return
 
     @classmethod
     def actions(cls) -> Iterator[Action]:

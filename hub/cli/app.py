@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import apply, consume, events, produce, project, runs, schedules, schema, simulate, test, trees
+from hub.cli import (
+    apply,
+    consume,
+    events,
+    produce,
+    project,
+    runs,
+    schedules,
+    schema,
+    simulate,
+    test,
+    trees,
+)
 
 __all__ = ["app"]
 
