@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -217,7 +218,7 @@ class Story:
     """After how long since the start, the event's type and its id."""
     acts: tuple[tuple[int, str], ...]
 
-    @property
+    @cached_property
     def tree(self) -> Tree:
         return read_tree(self.document)
 
