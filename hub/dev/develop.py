@@ -32,9 +32,11 @@ from hub.dev.state import open_state
 from hub.errors import HubError, InvalidSetting
 from hub.links import Links, derive_key, load_or_create_secret
 from hub.routing.dispatcher import Dispatcher
+from hub.routing.housekeeping import forget_definitions
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
 from hub.routing.schedules import ProjectSchedules
+from hub.run import Runs
 from hub.settings import Settings
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
@@ -153,7 +155,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         reloading = await stack.enter_async_context(
             _background(_reload(live, changes, screen, applied, kafka))
         )
-        pruning = await stack.enter_async_context(_background(_prune(journal)))
+        pruning = await stack.enter_async_context(_background(_prune(journal, runs, live)))
         applying = await stack.enter_async_context(_background(applied.run()))
 
         screen.ready(
@@ -269,11 +271,16 @@ async def _reload(
             screen.say(error.message, "red")
 
 
-async def _prune(journal: Journal) -> None:
-    """Forget, now and then, what the journal keeps no longer."""
+async def _prune(journal: Journal, runs: Runs, live: LiveProject) -> None:
+    """Forget, now and then, what the journal keeps no longer, and definitions that no run uses."""
     while True:
+        now = datetime.now(UTC)
         with suppress(HubError):
-            await journal.prune(datetime.now(UTC))
+            await journal.prune(now)
+        with suppress(HubError):
+            current = {tree.hash for tree in live.project.trees.values()}
+            dropped = await forget_definitions(journal, runs, current, now)
+            live.forget({definition.hash for definition in dropped})
         await asyncio.sleep(_PRUNE_EVERY)
 
 

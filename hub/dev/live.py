@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,11 @@ class LiveProject:
     async def remember(self, journal: Journal) -> None:
         """Route for definitions of before as well: their runs may still be waiting."""
         self._former = [tree for one in await journal.definitions() if (tree := _read(one))]
+        self._route()
+
+    def forget(self, hashes: Collection[str]) -> None:
+        """Route no more for these definitions of before: none of their runs is live."""
+        self._former = [tree for tree in self._former if tree.hash not in hashes]
         self._route()
 
     async def reload(self, changed: Sequence[Path]) -> list[Diagnostic]:
