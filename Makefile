@@ -24,8 +24,9 @@ format: setup  ## put the code into the house style
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-docs: setup  ## docs/nodes.md anew, from the classes of nodes and the connectors
+docs: setup  ## docs/nodes.md and hub/nodes.pyi anew, from the classes of nodes and connectors
 	$(BIN)/hub schema --docs --out docs/nodes.md
+	$(BIN)/python -m scripts.stubs
 
 setup:  ## .venv with what requirements.lock names, and the web page; quick when there is nothing to do
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1; }

@@ -34,6 +34,7 @@ from hub.nodes import (
     While,
 )
 from hub.tree import NODES, Retry
+from scripts import stubs
 
 EVENTS = {
     "signed_up": {
@@ -184,6 +185,10 @@ def test_dump_gives_the_text_back(tmp_path: Any) -> None:
     assert tree.dump() == text
     assert tree.name == "t"
     assert tree.to_document()["do"] == [{"log": "hello"}]
+
+
+def test_the_types_of_the_constructors_are_up_to_date() -> None:
+    assert stubs.FILE.read_text(encoding="utf-8") == stubs.formatted(), "run: make docs"
 
 
 def test_the_names_of_the_package() -> None:
