@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import ChainMap
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,7 @@ from hub.run.state import Failure, NodeState, Stored
 from hub.tree import SKIPPED, Node, Retry, Span
 from hub.tree.concurrency import first_done, halt, spawn
 from hub.tree.node import Run
+from hub.tree.nodes.approval import Question
 
 if TYPE_CHECKING:
     from hub.run.run import TreeRun
@@ -435,7 +436,14 @@ class View:
     async def clean_up(self, node: Node) -> Any:
         view = self._like(halted=False)
         if view.status(node) not in _DONE:
-            await self._joined(spawn(view.execute(node)))
+            work = spawn(view.execute(node))
+            try:
+                await self._joined(work)
+            finally:
+                state = view._found(node)
+                if state is not None and state.error is not None and work.done():
+                    said = f"cleaning up failed: {state.error.message}"
+                    self.log("error", said, path=state.error.path)
         # Whoever cancelled this node while it cleaned up has done so still in a later part.
         self._stop_if_halted()
         return await view.execute(node)
@@ -581,6 +589,24 @@ class View:
         whats = [what] if isinstance(what, str) else what or ()
         return _Waiting(self._run, state, whats)
 
+    async def ask(self, node: Node, question: Callable[[], Question]) -> Mapping[str, Any]:
+        self._stop_if_halted()
+        return await self._run.desk.ask(self, node, question)
+
+    def waiting(self, node: Node, until: datetime | None) -> _Waiting:
+        """Marks the node as waiting for people while the body of `with` runs."""
+        return self._waiting(node, node.verb, until)
+
+    def show(self, node: Node, result: Any) -> None:
+        """Let those who look at the run see how far the node is."""
+        self._state(node).result = result
+
+    def action_scope(self) -> dict[str, Any]:
+        """What a connector that asks for the run's scope is given."""
+        scope = {k: v for k, v in self._scope.items() if not callable(v)}
+        scope["steps"] = dict(self._steps)
+        return scope
+
     async def call(
         self, node: Node, action: str, arguments: dict[str, Any], connection: str | None
     ) -> Any:
@@ -588,8 +614,7 @@ class View:
         run = self._run
         scope = None
         if run.home.wants_scope(action):
-            scope = {k: v for k, v in self._scope.items() if not callable(v)}
-            scope["steps"] = dict(self._steps)
+            scope = self.action_scope()
         call = make_call(
             run.state, node, self.path(node), action, arguments, connection=connection, scope=scope
         )

@@ -179,8 +179,9 @@ class ForEach(Node):
                 while waiting and len(running) < self.concurrency:
                     index = waiting.pop()
                     frame = run.frame(self, index, **{self.as_: items[index], "index": index})
+                    if frame.status(self.do) == "pending":
+                        run.at_round(self, index)
                     running[index] = (frame, spawn(frame.execute(self.do)))
-                    run.at_round(self, index)
                 await first_done([task for _, task in running.values()])
                 for index in [i for i, (_, task) in running.items() if task.done()]:
                     frame, task = running.pop(index)

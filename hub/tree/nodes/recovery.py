@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar
 
 from hub.errors import NodeFailed
@@ -44,7 +45,8 @@ class Try(Node):
             raise
         except asyncio.CancelledError:
             if not run.leaving:
-                await self._after_cancellation(run)
+                with suppress(NodeFailed):
+                    await self._at_last(run)
             raise
         await self._at_last(run)
         return None if outcome is SKIPPED else outcome
@@ -61,12 +63,6 @@ class Try(Node):
     async def _at_last(self, run: Run) -> None:
         if self.finally_ is not None:
             await run.clean_up(self.finally_)
-
-    async def _after_cancellation(self, run: Run) -> None:
-        try:
-            await self._at_last(run)
-        except NodeFailed as error:
-            run.log("error", f"`finally` failed: {error.message}", path=error.path)
 
 
 @node("saga", primary="steps")
@@ -103,14 +99,20 @@ class Saga(Node):
         return result
 
     async def _undo(self, run: Run) -> str:
-        """Undo the steps, last first. Names those that could not be."""
+        """Undo the steps, last first, whatever comes between. Names those that could not be."""
         failed: list[str] = []
+        cancelled: asyncio.CancelledError | None = None
         for step in reversed(self.steps):
             if step.undo is None or not (run.status(step) == "succeeded" or run.touched(step)):
                 continue
             try:
                 await run.clean_up(step.undo)
-            except NodeFailed as error:
+            except NodeFailed:
                 failed.append(step.label)
-                run.log("error", f"`undo` failed: {error.message}", path=error.path)
+            except asyncio.CancelledError as error:
+                if run.leaving:
+                    raise
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
         return ", ".join(failed)
