@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hub.blobs import FileBlobs
 from hub.dev.inbox import Inbox, Mail
 from hub.event import Event
 from hub.links import Links
@@ -136,6 +137,7 @@ async def hub_of(
         client,
         connections=lambda: project.connections,
         links=Links([b"k" * 32], "http://localhost"),
+        blobs=FileBlobs(project_path / "blobs"),
         task_queue=queue,
     )
     tasks = [asyncio.create_task(dispatcher.run())] if dispatching else []

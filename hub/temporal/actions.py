@@ -13,9 +13,10 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from hub.blobs import Blobs, check_in, check_out
 from hub.connections import Connections
 from hub.connector import RunRef
-from hub.errors import ActionFailed, ActionRefused, Busy, HubError, InvalidEvent, NotFound
+from hub.errors import ActionFailed, ActionRefused, Busy, HubError, InvalidEvent, NotFound, TooLarge
 from hub.event import Event
 from hub.links import CallbackClaims, Links
 from hub.run import EMIT, ActionCall, identity_of
@@ -32,7 +33,8 @@ _MARK = re.compile(r"\[callback:([0-9a-f]+):([a-z][a-z0-9_]*)\]")
 class Actions:
     """Performs actions for a worker, over the connections of the project as it is now.
 
-    `intake` is where the events go that trees emit, `links` make callback links, where there are any.
+    `intake` is where the events go that trees emit, `links` make callback links, `blobs` keep
+    results that are too large for a run, where there are any.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class Actions:
         connections: Callable[[], Connections],
         links: Links | None,
         intake: Intake | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
+        self._blobs = blobs
         self._connections = connections
         self._links = links
         self._intake = intake
@@ -57,13 +61,15 @@ class Actions:
         connections = self._connections()
         beating = asyncio.create_task(_beat())
         try:
-            attempt = _Attempt(call, self._links, connections.project)
-            return await connections.run(
+            scope = await check_out(call.scope or {}, self._blobs)
+            attempt = _Attempt(call, scope, self._links, connections.project)
+            result = await connections.run(
                 call.action,
-                attempt.with_links(call.arguments),
+                await check_out(attempt.with_links(call.arguments), self._blobs),
                 attempt,
                 connection=call.connection,
             )
+            return await check_in(result, self._blobs)
         except ActionFailed as error:
             raise ApplicationError(
                 redact(error.message),
@@ -74,6 +80,9 @@ class Actions:
                 if error.retry_after is None
                 else timedelta(seconds=error.retry_after),
             ) from None
+        except (NotFound, TooLarge) as error:
+            code = "result_too_large" if isinstance(error, TooLarge) else "result_lost"
+            raise ApplicationError(error.message, type=code, non_retryable=True) from None
         except HubError as error:
             raise ApplicationError(redact(error.message), type=error.code) from None
         finally:
@@ -118,7 +127,9 @@ async def _beat() -> None:
 class _Attempt:
     """One attempt of one action: what the connector is given. See `hub.connector.Call`."""
 
-    def __init__(self, call: ActionCall, links: Links | None, project: Path) -> None:
+    def __init__(
+        self, call: ActionCall, scope: dict[str, Any], links: Links | None, project: Path
+    ) -> None:
         self._call = call
         self._links = links
         self.run = RunRef(id=call.run_id, tree=call.tree, key=call.key)
@@ -126,7 +137,7 @@ class _Attempt:
         self.attempt = activity.info().attempt
         self.idempotency_key = call.idempotency_key
         self.project = project
-        self.scope: Mapping[str, Any] = self.with_links(call.scope or {})
+        self.scope: Mapping[str, Any] = self.with_links(scope)
 
     def heartbeat(self) -> None:
         activity.heartbeat()

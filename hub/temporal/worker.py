@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from hub import __version__
+from hub.blobs import Blobs
 from hub.connections import Connections
 from hub.links import Links
 from hub.temporal.actions import Actions
@@ -24,15 +25,17 @@ def make_worker(
     connections: Callable[[], Connections],
     links: Links,
     intake: Intake | None = None,
+    blobs: Blobs | None = None,
     task_queue: str = "hub",
 ) -> Worker:
     """A worker for every tree. `connections` gives the project's connections as they are now;
-    `intake` takes in the events that trees emit.
+    `intake` takes in the events that trees emit; `blobs` keep results too large for a run, and are
+    the same for all workers.
 
     The workflow runs unsandboxed, which is several times faster; the stored histories that the
     tests replay in fresh processes are what guards its determinism instead.
     """
-    actions = Actions(connections, links, intake)
+    actions = Actions(connections, links, intake, blobs)
     return Worker(
         client,
         task_queue=task_queue,
