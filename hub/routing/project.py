@@ -14,6 +14,9 @@ from hub.routing.router import CALLBACK
 from hub.secrets import resolve
 from hub.tree import Tree, check_trees, load_tree
 from hub.tree.events import API
+from hub.tree.nodes import Emit
+from hub.tree.report import Report
+from hub.tree.words import did_you_mean, listed
 from hub.tree.yaml import Document, read_yaml
 from hub.trigger import Trigger, installed_triggers
 
@@ -272,24 +275,30 @@ class _Reader:
         return next((t for n, t in self.before.trees.items() if self.before.files[n] == file), None)
 
     def _check_triggers(self, tree: Tree, file: str, triggers: Mapping[str, Trigger]) -> None:
+        report = Report(tree.written, file)
         for subscription in tree.subscriptions.values():
-            if subscription.settings is not None:
+            if subscription.settings is not None or subscription.kind == API:
                 continue
             trigger = triggers.get(subscription.trigger)
             if trigger is not None and trigger.kind == subscription.kind:
                 continue
-            if subscription.kind == API:
-                continue
             known = [n for n, t in triggers.items() if t.kind == subscription.kind]
-            self.diagnostics.append(
-                Diagnostic(
-                    message=f"hub.yaml has no {subscription.kind} trigger {subscription.trigger!r}",
-                    path=f"events.{subscription.name}.{subscription.kind}",
-                    file=file,
-                    severity="warning",
-                    suggestion=f"it has {', '.join(known)}" if known else "add it to `triggers`",
-                )
+            report.warn(
+                ("events", subscription.name, subscription.kind),
+                f"hub.yaml has no {subscription.kind} trigger {subscription.trigger!r}",
+                suggestion=f"it has {listed(known)}" if known else "add it to `triggers`",
+                code="unknown_trigger",
             )
+        for node in tree.nodes():
+            if isinstance(node, Emit) and node.trigger not in (*triggers, API):
+                report.warn(
+                    (*node.place, "trigger"),
+                    f"hub.yaml has no trigger {node.trigger!r} for this event to come in at",
+                    suggestion=did_you_mean(node.trigger, [*triggers, API])
+                    or f"there are {listed([*triggers, API])}",
+                    code="unknown_trigger",
+                )
+        self.diagnostics.extend(report.diagnostics)
 
 
 def _written_in(trees: Mapping[str, Tree]) -> dict[str, Trigger]:

@@ -418,6 +418,14 @@ def _regex(to: Translator, node: Explicit) -> None:
     _leaf(to, node)
 
 
+_APPROVAL: Mapping[str, tuple[str, ...]] = {
+    "title": ("title", "message", "prompt", "question"),
+    "details": ("details", "description", "body"),
+    "from": ("from", "approvers", "assignees", "approver", "assignee"),
+    "quorum": ("quorum", "required_approvals", "min_approvals"),
+}
+
+
 def _approval(to: Translator, node: Explicit) -> None:
     if "approval" not in NODES:
         node.settings.clear()
@@ -430,20 +438,12 @@ def _approval(to: Translator, node: Explicit) -> None:
         )
         node.node["log"] = node.type
         return
-    known = node_fields(NODES["approval"])
-    fields: dict[str, Any] = {}
-    to.put(node, ("approval",), fields)
-    same = {
-        "title": ("title", "message", "prompt", "description"),
-        "details": ("details", "body"),
-        "from": ("from", "approvers", "assignees", "approver"),
-        "quorum": ("quorum", "required_approvals", "min_approvals"),
-    }
+    for key in node_fields(NODES["approval"]):
+        target = "approval" if key == "title" else key
+        to.move(node, target, *_APPROVAL.get(key, (key,)))
+    if "approval" not in node.node:
+        to.put(node, ("approval",), node.node.get("name") or node.node.get("id") or "Approval")
     _duration(to, node, "timeout", "timeout", needed=False)
-    for key in known:
-        found = node.take(*same.get(key, (key,)))
-        if found is not None:
-            to.put(node, ("approval", key), found.value, found.place)
     _leaf(to, node)
 
 

@@ -178,6 +178,13 @@ WANTED: dict[str, tuple[dict[str, Any], Any]] = {
         {"check": "false"},
     ),
     "WaitAction": ({"type": "WaitAction", "config": {"duration": "2h"}}, {"delay": "2h"}),
+    "HumanApproval": (
+        {
+            "type": "HumanApproval",
+            "config": {"message": "Ship it?", "approvers": ["a@example.com"], "timeout": "2 days"},
+        },
+        {"approval": "Ship it?", "from": ["a@example.com"], "timeout": "2 days"},
+    ),
     "an action": (
         {"type": "email.send", "config": {"to": "a@example.com", "template": "welcome"}},
         {"email.send": {"to": "a@example.com", "template": "welcome"}},
