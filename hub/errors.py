@@ -12,13 +12,18 @@ HubError
 ├── Refused                  an incoming request that is turned away
 │   ├── BadSignature         its signature is missing, wrong or too old
 │   ├── BadRequest           its body cannot be read
+│   │   └── InvalidForm      what an approval asks is not answered, or not as it asks
 │   ├── Forbidden            the caller may not do that, or not from there
+│   │   └── NotYours         an approval that somebody else is asked for
 │   ├── TooLarge             its body is over the limit
 │   ├── TooSlow              its body did not come in time
 │   ├── UnsupportedType      its body is of a content type that is not taken here
 │   ├── NotFound             there is nothing of that name
 │   ├── Conflict             the thing has changed meanwhile, or is in the wrong state for that
+│   │   ├── AlreadyDecided   an approval that others have decided
+│   │   └── DecidedBefore    an approval that this very person has decided on
 │   ├── Gone                 a link that has expired or was used
+│   │   └── ApprovalOver     an approval whose time is over, or whose run was stopped
 │   ├── RateLimited          more requests than this trigger takes in a time
 │   └── Busy                 the hub is full, or a part of it is away; come again later
 ├── MissingSecret            a setting names an environment variable that is not set
@@ -39,10 +44,13 @@ import msgspec
 __all__ = [
     "ActionFailed",
     "ActionRefused",
+    "AlreadyDecided",
+    "ApprovalOver",
     "BadRequest",
     "BadSignature",
     "Busy",
     "Conflict",
+    "DecidedBefore",
     "Diagnostic",
     "EndlessRun",
     "ExpressionError",
@@ -52,10 +60,12 @@ __all__ = [
     "InvalidDefinition",
     "InvalidDuration",
     "InvalidEvent",
+    "InvalidForm",
     "InvalidSetting",
     "MissingSecret",
     "NodeFailed",
     "NotFound",
+    "NotYours",
     "PortTaken",
     "RateLimited",
     "Refused",
@@ -216,11 +226,23 @@ class BadRequest(Refused):
     status = 400
 
 
+class InvalidForm(BadRequest):
+    """What is asked is not answered."""
+
+    code = "invalid_form"
+
+
 class Forbidden(Refused):
     """That is not allowed, or not from there."""
 
     code = "forbidden"
     status = 403
+
+
+class NotYours(Forbidden):
+    """Somebody else is asked to decide that."""
+
+    code = "not_yours"
 
 
 class TooLarge(Refused):
@@ -258,11 +280,29 @@ class Conflict(Refused):
     status = 409
 
 
+class AlreadyDecided(Conflict):
+    """That is decided already."""
+
+    code = "already_decided"
+
+
+class DecidedBefore(Conflict):
+    """You have already decided."""
+
+    code = "decided_before"
+
+
 class Gone(Refused):
     """The link has expired."""
 
     code = "gone"
     status = 410
+
+
+class ApprovalOver(Gone):
+    """That is not to be decided any more."""
+
+    code = "approval_over"
 
 
 class RateLimited(Refused):

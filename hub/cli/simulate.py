@@ -50,7 +50,7 @@ def simulate(
     broken = [d for d in loaded.diagnostics if d.severity == "error" and d.file != "hub.yaml"]
     if broken:
         raise InvalidDefinition(broken)
-    router = Router(loaded.trees.values())
+    router = Router(loaded.trees.values(), groups=loaded.groups)
     count = unmatched = 0
     for line, trigger, event in _read(events):
         found = _explain(router, trigger, event)

@@ -36,7 +36,7 @@ def run_tests(
     from hub.simulation import load_suite, run_scenario
 
     loaded = quiet_project(project)
-    router = Router(loaded.trees.values())
+    router = Router(loaded.trees.values(), groups=loaded.groups)
     suite = load_suite(loaded, router, tree=tree)
     chosen = [s for s in suite.scenarios if text is None or text.lower() in _title(s).lower()]
     verdicts: list[Verdict] = []

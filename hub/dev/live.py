@@ -47,7 +47,7 @@ class LiveProject:
         self._retired: list[tuple[Connections, asyncio.TimerHandle]] = []
         self._closing: set[asyncio.Task[None]] = set()
         self.project = self._load(None)
-        self.router = Router(self.project.trees.values())
+        self.router = Router(self.project.trees.values(), groups=self.project.groups)
 
     def _load(self, before: Project | None) -> Project:
         env = read_environment(self._folder)
@@ -104,7 +104,7 @@ class LiveProject:
         await asyncio.gather(*self._closing, *(_close(one) for one in open_ones))
 
     def _route(self) -> None:
-        self.router = Router(self.project.trees.values(), self._former)
+        self.router = Router(self.project.trees.values(), self._former, self.project.groups)
 
     def _retire(self, connections: Connections) -> None:
         """Close them when what has begun with them is certain to be over."""

@@ -24,7 +24,7 @@ from hub.routing.replay import original, wanted
 from hub.routing.router import Match, Router
 from hub.run import CALLBACK, Delivery, Runs, Start, ended_reason, meeting
 from hub.tree import Tree
-from hub.tree.needs import needed_trees
+from hub.tree.needs import needed_groups, needed_trees
 from hub.tree.tree import content_hash
 
 __all__ = ["Dispatcher"]
@@ -68,6 +68,11 @@ class Dispatcher:
         self._draining = False
         self._began = datetime.now(UTC)
         self._room = asyncio.Event()
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Is the place where runs live taken to be away?"""
+        return self._circuit.is_open
 
     async def run(self) -> None:
         """Dispatch until cancelled. What was under way then stays in the journal."""
@@ -328,6 +333,7 @@ class Dispatcher:
             document=tree.document,
             delivery=delivery,
             trees=trees,
+            groups=needed_groups(tree, router.trees, router.groups),
             rerun=tree.start.rerun,
             dormant=dormant,
         )

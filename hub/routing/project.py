@@ -9,12 +9,13 @@ from typing import Any
 
 from hub.connections import Connections
 from hub.connector import installed_actions
-from hub.errors import Diagnostic, HubError, InvalidDefinition, NotFound
+from hub.errors import Diagnostic, HubError, InvalidDefinition, NodeFailed, NotFound
 from hub.routing.router import CALLBACK
 from hub.secrets import resolve
 from hub.tree import Tree, check_trees, load_tree
 from hub.tree.events import API
 from hub.tree.nodes import Emit
+from hub.tree.nodes.approval import Approval, names_in
 from hub.tree.report import Report
 from hub.tree.words import did_you_mean, listed
 from hub.tree.yaml import Document, read_yaml
@@ -22,7 +23,7 @@ from hub.trigger import Trigger, installed_triggers
 
 __all__ = ["Project", "load_project"]
 
-_KEYS = ("name", "triggers", "connections", "dev")
+_KEYS = ("name", "triggers", "connections", "groups", "dev")
 # The router believes what comes in under these names: nobody outside may use them.
 _RESERVED = (CALLBACK, API)
 
@@ -39,6 +40,8 @@ class Project:
     files: Mapping[str, str]
     """Each tree's file, relative to the project."""
     dev: Mapping[str, Any] = field(default_factory=dict)
+    groups: Mapping[str, list[str]] = field(default_factory=dict)
+    """People by the names under which approvals ask them."""
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     @property
@@ -91,7 +94,9 @@ class _Reader:
         )
         for problem in connections.check():
             self._place(problem)
+        groups = self._groups(value.get("groups"))
         trees, files = self._trees(triggers)
+        self._check_groups(trees, files, groups)
         triggers |= _written_in(trees)
         name, dev = value.get("name"), value.get("dev")
         return Project(
@@ -102,6 +107,7 @@ class _Reader:
             connections=connections,
             files=files,
             dev=dev if isinstance(dev, dict) else {},
+            groups=groups,
             diagnostics=self.diagnostics,
         )
 
@@ -221,6 +227,48 @@ class _Reader:
         if not laid_over or not isinstance(settings, dict):
             return settings or {}
         return {k: v for k, v in {**settings, **laid_over}.items() if v is not None}
+
+    # -- groups ---------------------------------------------------------------------------
+
+    def _groups(self, value: Any) -> dict[str, list[str]]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self._problem("`groups` is a mapping of names to lists of people", ("groups",))
+            return {}
+        groups: dict[str, list[str]] = {}
+        for name, members in value.items():
+            try:
+                if not isinstance(members, list):
+                    raise NodeFailed("invalid_person", "this is no list")
+                groups[str(name)] = names_in(members)
+            except NodeFailed as error:
+                self._problem(
+                    f"a group is a list of mail addresses: {error.message}", ("groups", str(name))
+                )
+                if self.before is not None and name in self.before.groups:
+                    groups[str(name)] = self.before.groups[name]
+        return groups
+
+    def _check_groups(
+        self, trees: Mapping[str, Tree], files: Mapping[str, str], groups: Mapping[str, list[str]]
+    ) -> None:
+        for tree in trees.values():
+            for node in tree.nodes():
+                if not isinstance(node, Approval):
+                    continue
+                for name in node.named_groups():
+                    if name not in groups:
+                        self.diagnostics.append(
+                            Diagnostic(
+                                message=f"hub.yaml has no group {name!r}",
+                                path=node.path,
+                                file=files[tree.name],
+                                suggestion=f"it has {', '.join(groups)}"
+                                if groups
+                                else f"add `groups: {{{name}: [ada@example.com]}}`",
+                            )
+                        )
 
     # -- trees ----------------------------------------------------------------------------
 

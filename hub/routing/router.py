@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -56,11 +56,17 @@ class Router:
     """Routes events by the given trees.
 
     `former` are definitions that are no more current but may have live runs: their events still
-    find these runs, and start none.
+    find these runs, and start none. `groups` are the people whom runs may ask for approval.
     """
 
-    def __init__(self, trees: Iterable[Tree], former: Iterable[Tree] = ()) -> None:
+    def __init__(
+        self,
+        trees: Iterable[Tree],
+        former: Iterable[Tree] = (),
+        groups: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.trees = {tree.name: tree for tree in trees}
+        self.groups = groups or {}
         self._entries: dict[str, list[_Entry]] = {}
         self._by_type: dict[str, dict[str | None, list[_Entry]]] = {}
         current = {tree.hash for tree in self.trees.values()}

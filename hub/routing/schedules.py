@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from hub.routing.project import Project
 from hub.run.schedules import KeptSchedules, Plan, ScheduleView, WantedSchedule
-from hub.tree.needs import needed_trees
+from hub.tree.needs import needed_groups, needed_trees
 from hub.trigger import ScheduleTrigger
 
 __all__ = ["ProjectSchedules", "wanted_schedules"]
@@ -29,6 +29,7 @@ def wanted_schedules(project: Project) -> list[WantedSchedule]:
                 hash=tree.hash,
                 document=tree.document,
                 trees=needed_trees(tree, project.trees),
+                groups=needed_groups(tree, project.trees, project.groups),
             )
         )
     return sorted(wanted, key=lambda one: one.id)

@@ -17,6 +17,7 @@ import msgspec
 
 from hub.errors import ExpressionError, NodeFailed
 from hub.event import Event
+from hub.run.approvals import Desk
 from hub.run.home import Home
 from hub.run.key import key_text
 from hub.run.mailbox import MAX_STORED, MAX_STORED_BYTES, Mailbox
@@ -48,17 +49,25 @@ class Suspended(Exception):
 class TreeRun:
     """A run at work. `deliver` may be called at any time, also before `main` begins.
 
-    `trees` are the definitions of the trees that it may run, by name.
+    `trees` are the definitions of the trees that it may run, by name; `groups` are the people whom
+    approvals may ask, as they were when the run began.
     """
 
     def __init__(
-        self, tree: Tree, state: RunState, home: Home, trees: Mapping[str, bytes] | None = None
+        self,
+        tree: Tree,
+        state: RunState,
+        home: Home,
+        trees: Mapping[str, bytes] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.tree = tree
         self.state = state
         self.home = home
         self.trees = trees or {}
+        self.groups = groups or {}
+        self.desk = Desk(self)
         self.mailbox = Mailbox(state.mailbox)
         self.suspending = False
         self._awake: asyncio.Future[None] = loop.create_future()

@@ -38,7 +38,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """A run to be started: by which event, with which definition pinned.
 
     `document` is the tree's definition as canonical JSON, `hash` its content hash. `trees` are the
-    definitions of the trees that it may run, by name. Starting twice by the same `event.id` is one
+    definitions of the trees that it may run, by name, `groups` the people whom they may ask for
+    approval. Starting twice by the same `event.id` is one
     start, also after the run has closed. `rerun` says whether a run of that id that has ended lets
     another begin. A `dormant` run keeps the event and waits for the one that starts it.
     """
@@ -50,6 +51,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes
     delivery: Delivery
     trees: Mapping[str, bytes] = {}
+    groups: Mapping[str, Sequence[str]] = {}
     rerun: Rerun = "always"
     dormant: bool = False
 

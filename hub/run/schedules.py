@@ -46,7 +46,8 @@ class WantedSchedule(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule as the project has it: when it is due, and what it starts.
 
     `trigger` is the name of the schedule, `document` the definition that its runs are pinned to,
-    `hash` its name, and `trees` are the definitions of the trees that it may run.
+    `hash` its name, and `trees` are the definitions of the trees that it may run, `groups` the
+    people whom they may ask for approval.
     """
 
     tree: str
@@ -56,6 +57,7 @@ class WantedSchedule(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
     document: bytes
     trees: Mapping[str, bytes] = {}
+    groups: Mapping[str, Sequence[str]] = {}
 
     @property
     def id(self) -> str:

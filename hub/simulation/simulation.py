@@ -268,7 +268,7 @@ class Simulation:
     ) -> _Live:
         state = RunState(id=run_id, tree=tree.name, key=key, hash=tree.hash)
         home = SimulatedHome(self._world, run_id, len(self._runs))
-        live = _Live(TreeRun(tree, state, home, trees), home, parent)
+        live = _Live(TreeRun(tree, state, home, trees, self.router.groups), home, parent)
         live.task.add_done_callback(lambda _: self._follow(live))
         self._runs.append(live)
         self._latest[run_id] = live
@@ -316,7 +316,7 @@ class _Live:
         """Take the run up again from its document, in a new part."""
         state = _copy(self.run.state)
         state.part += 1
-        self.run = TreeRun(self.run.tree, state, self.home, self.run.trees)
+        self.run = TreeRun(self.run.tree, state, self.home, self.run.trees, self.run.groups)
 
     def result(self) -> SimulatedRun:
         state = _copy(self.run.state)

@@ -47,7 +47,7 @@ from hub.temporal.workflow import (
     attributes_of,
 )
 
-__all__ = ["TemporalRuns"]
+__all__ = ["TemporalRuns", "quoted", "reaching"]
 
 _RPC_TIMEOUT = timedelta(seconds=10)
 _FORWARD_TIMEOUT = timedelta(seconds=30)
@@ -109,6 +109,7 @@ class TemporalRuns:
             key=start.key,
             delivery=start.delivery,
             trees={name: msgspec.Raw(document) for name, document in start.trees.items()},
+            groups={name: list(people) for name, people in start.groups.items()},
             limits=self._limits,
         )
 
@@ -132,7 +133,7 @@ class TemporalRuns:
         )
         encode_search_attributes(attributes, request.search_attributes)
         try:
-            async with _reaching():
+            async with reaching():
                 response = await client.workflow_service.start_workflow_execution(
                     request, retry=False, timeout=_RPC_TIMEOUT
                 )
@@ -157,7 +158,7 @@ class TemporalRuns:
         )
         request.input.payloads.extend(await client.data_converter.encode([payload]))
         try:
-            async with _reaching():
+            async with reaching():
                 await client.workflow_service.signal_workflow_execution(
                     request, retry=False, timeout=_RPC_TIMEOUT
                 )
@@ -175,15 +176,15 @@ class TemporalRuns:
         limit: int = 50,
         cursor: str | None = None,
     ) -> RunPage:
-        wanted = [f"HubTree = {_quoted(tree)}" if tree else "HubTree IS NOT NULL"]
+        wanted = [f"HubTree = {quoted(tree)}" if tree else "HubTree IS NOT NULL"]
         if key is not None:
-            wanted.append(f"HubKey = {_quoted(key)}")
+            wanted.append(f"HubKey = {quoted(key)}")
         if status is not None:
             if status not in _QUERIES:
                 raise BadRequest(f"there is no status {status!r}; known: {', '.join(_QUERIES)}")
             wanted.append(_QUERIES[status])
         if waiting_for is not None:
-            wanted.append(f"HubWaitingFor = {_quoted(waiting_for)}")
+            wanted.append(f"HubWaitingFor = {quoted(waiting_for)}")
             wanted.append("ExecutionStatus = 'Running'")
         # The earlier parts of a run that went on are no runs of their own.
         wanted.append("ExecutionStatus != 'ContinuedAsNew'")
@@ -198,7 +199,7 @@ class TemporalRuns:
             next_page_token=token,
             rpc_timeout=_RPC_TIMEOUT,
         )
-        async with _reaching():
+        async with reaching():
             await pages.fetch_next_page()
         items = [_summary(execution) for execution in pages.current_page or ()]
         following = pages.next_page_token
@@ -210,7 +211,7 @@ class TemporalRuns:
     async def had(self, run_id: str, delivery: Delivery, since: datetime) -> Outcome | None:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
         try:
-            async with _reaching(run_id):
+            async with reaching(run_id):
                 described = await handle.describe(rpc_timeout=_RPC_TIMEOUT)
         except NotFound:
             return None
@@ -221,8 +222,8 @@ class TemporalRuns:
         return words[0] if words else None
 
     async def live(self, tree: str, key: str) -> Sequence[str]:
-        wanted = f"HubTree = {_quoted(tree)} AND HubKey = {_quoted(key)}"
-        async with _reaching():
+        wanted = f"HubTree = {quoted(tree)} AND HubKey = {quoted(key)}"
+        async with reaching():
             return [
                 run.id
                 async for run in self._client.list_workflows(
@@ -233,18 +234,18 @@ class TemporalRuns:
             ]
 
     async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
-        wanted = f"HubTree = {_quoted(tree)} AND ExecutionStatus = 'Running'"
-        async with _reaching():
+        wanted = f"HubTree = {quoted(tree)} AND ExecutionStatus = 'Running'"
+        async with reaching():
             counted = await self._client.count_workflows(
                 # Runs of before say nothing of their definition, so it may be any.
-                f"{wanted} AND (HubHash = {_quoted(hash)} OR HubHash IS NULL)",
+                f"{wanted} AND (HubHash = {quoted(hash)} OR HubHash IS NULL)",
                 rpc_timeout=_RPC_TIMEOUT,
             )
         return counted.count > 0
 
     async def counts(self) -> dict[str, int]:
         """How many runs there are of each status. Raises `Unreachable`."""
-        async with _reaching():
+        async with reaching():
             counted = await self._client.count_workflows(
                 "HubTree IS NOT NULL GROUP BY ExecutionStatus", rpc_timeout=_RPC_TIMEOUT
             )
@@ -253,7 +254,7 @@ class TemporalRuns:
 
     async def show(self, run_id: str) -> RunState:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
-        async with _reaching(run_id):
+        async with reaching(run_id):
             described = await handle.describe(rpc_timeout=_RPC_TIMEOUT)
             try:
                 document = await handle.query("state", rpc_timeout=_RPC_TIMEOUT)
@@ -267,18 +268,18 @@ class TemporalRuns:
         return state
 
     async def cancel(self, run_id: str) -> None:
-        async with _reaching(run_id):
+        async with reaching(run_id):
             await self._client.get_workflow_handle(run_id).cancel(rpc_timeout=_RPC_TIMEOUT)
 
     async def terminate(self, run_id: str, reason: str) -> None:
-        async with _reaching(run_id):
+        async with reaching(run_id):
             await self._client.get_workflow_handle(run_id).terminate(
                 reason=reason, rpc_timeout=_RPC_TIMEOUT
             )
 
     async def forward(self, run_id: str, by: timedelta) -> None:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
-        async with _reaching(run_id):
+        async with reaching(run_id):
             described = await handle.describe(rpc_timeout=_RPC_TIMEOUT)
         if described.status != WorkflowExecutionStatus.RUNNING:
             raise Conflict(f"the run {run_id} has ended; there is nothing to forward")
@@ -349,7 +350,8 @@ def _utc(time: datetime | None) -> datetime | None:
     return None if time is None else time.astimezone(UTC)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A value as Temporal's list queries take it."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
@@ -363,7 +365,7 @@ class _AlreadyThere(HubError):
 
 
 @asynccontextmanager
-async def _reaching(run_id: str | None = None) -> AsyncIterator[None]:
+async def reaching(run_id: str | None = None) -> AsyncIterator[None]:
     """Turns Temporal's answers into the hub's errors."""
     try:
         yield

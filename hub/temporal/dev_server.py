@@ -42,6 +42,7 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
     "HubStatus": "Keyword",
     "HubHash": "Keyword",
     "HubWaitingFor": "KeywordList",
+    "HubApprovers": "KeywordList",
 }
 """The custom search attributes that runs carry, with Temporal's names for their types."""
 

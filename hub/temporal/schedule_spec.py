@@ -184,7 +184,7 @@ async def _action_differences(
     if _plain(given) != _plain(expected):
         if given.hash != expected.hash:
             return [f"tree: {given.hash} → {expected.hash}"]
-        return ["the trees that it may run, or its name"]
+        return ["the trees that it may run, the groups that it may ask, or its name"]
     same = ("workflow", "id", "task_queue", "execution_timeout", "run_timeout", "retry_policy")
     if any(getattr(action, name) != getattr(new, name) for name in same):
         return ["what it starts"]
@@ -197,6 +197,7 @@ def _input(wanted: WantedSchedule) -> RunInput:
         document=msgspec.Raw(wanted.document),
         schedule=wanted.trigger,
         trees={name: msgspec.Raw(document) for name, document in wanted.trees.items()},
+        groups={name: list(people) for name, people in wanted.groups.items()},
     )
 
 

@@ -34,9 +34,11 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as ActionTimeout
 
 from hub.connector import installed_actions
-from hub.errors import HubError, NodeFailed
+from hub.errors import BadRequest, HubError, NodeFailed, NotFound
 from hub.run import ActionCall, ChildCall, Delivery, RunState, Suspended, TreeRun
+from hub.run.approvals import Decision, OpenApproval
 from hub.run.schedules import scheduled
+from hub.temporal.approvers import HUB_APPROVERS, MEMO, tokens_of
 from hub.temporal.details import describe
 from hub.tree import Retry, tree_from_document
 from hub.tree.concurrency import first_done, halt
@@ -97,6 +99,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     schedule: str | None = None
     state: RunState | None = None
     trees: dict[str, msgspec.Raw] = {}
+    groups: dict[str, list[str]] = {}
     limits: Limits = Limits()
     deliveries: list[Delivery] = []
     seen: list[str] = []
@@ -141,6 +144,9 @@ class TreeWorkflow:
         info = workflow.info()
         # What an earlier part has published still stands.
         self._published = list(info.typed_search_attributes.get(HUB_WAITING_FOR) or ())
+        self._approvals: Sequence[OpenApproval] | None = (
+            None if info.typed_search_attributes.get(HUB_APPROVERS) else []
+        )
         self._status = info.typed_search_attributes.get(HUB_STATUS) or "running"
         self._next: RunInput | None = None
         try:
@@ -152,7 +158,9 @@ class TreeWorkflow:
             id=info.workflow_id, tree=tree.name, key=given.key, hash=given.hash
         )
         self._given = given
-        self._run = TreeRun(tree, state, self, {n: bytes(d) for n, d in given.trees.items()})
+        self._run = TreeRun(
+            tree, state, self, {n: bytes(d) for n, d in given.trees.items()}, given.groups
+        )
         if given.state is not None:
             return
         if given.deliveries:
@@ -182,6 +190,14 @@ class TreeWorkflow:
     def _publish_waiting(self, waiting: list[str]) -> None:
         """Make the run to be found by what it waits for."""
         workflow.upsert_search_attributes([HUB_WAITING_FOR.value_set(waiting)])
+
+    def _publish_approvals(self, approvals: Sequence[OpenApproval]) -> None:
+        """Make the run to be found by those who may decide something in it."""
+        people = tokens_of(approvals)
+        workflow.upsert_search_attributes(
+            [HUB_APPROVERS.value_set(people) if people else HUB_APPROVERS.value_unset()]
+        )
+        workflow.upsert_memo({MEMO: msgspec.to_builtins(approvals) if approvals else None})
 
     # -- the run ----------------------------------------------------------------------------
 
@@ -263,6 +279,30 @@ class TreeWorkflow:
         if given.delivery is not None and self._run.restart(given.delivery) == "started":
             self._next = given
 
+    @workflow.update(name="decide")
+    def decide(self, payload: RawValue) -> Any:
+        """What a person decides on an approval of this run."""
+        try:
+            return self._sent(self._run.desk.decide(self._decision(payload)))
+        except HubError as error:
+            raise _refusal(error) from None
+
+    @decide.validator
+    def _check_decision(self, payload: RawValue) -> None:
+        try:
+            if self._broken is not None:
+                raise NotFound("The run does not wait for this decision any more.")
+            self._run.desk.check(self._decision(payload))
+        except HubError as error:
+            raise _refusal(error) from None
+
+    def _decision(self, payload: RawValue) -> Decision:
+        try:
+            value = workflow.payload_converter().from_payload(payload.payload)
+            return msgspec.convert(value, Decision)
+        except (RuntimeError, ValueError) as error:
+            raise BadRequest(f"this is no decision: {error}") from None
+
     @workflow.query(name="state")
     def state(self) -> Any:
         """The run's state document."""
@@ -315,6 +355,7 @@ class TreeWorkflow:
             key=call.key,
             delivery=call.delivery,
             trees={name: msgspec.Raw(document) for name, document in call.trees.items()},
+            groups=self._given.groups,
             limits=self._given.limits,
         )
         try:
@@ -402,6 +443,10 @@ class TreeWorkflow:
         if waiting and sorted(waiting) != sorted(self._published):
             self._published = waiting
             self._publish_waiting(waiting)
+        approvals = self._run.desk.open()
+        if approvals != self._approvals and (state.status == "running" or self._approvals is None):
+            self._approvals = approvals
+            self._publish_approvals(approvals)
 
 
 def _end_as_cancelled() -> None:
@@ -410,6 +455,10 @@ def _end_as_cancelled() -> None:
     runtime: Any = workflow._Runtime.current()
     if runtime._cancel_reason is None:
         runtime._cancel_reason = ""
+
+
+def _refusal(error: HubError) -> ApplicationError:
+    return ApplicationError(error.message, type=error.code, non_retryable=True)
 
 
 def _node_failure(error: ActivityError, call: ActionCall) -> NodeFailed:

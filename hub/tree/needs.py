@@ -1,13 +1,13 @@
-"""Which other trees a tree may run."""
+"""Which other trees a tree may run, and whom they may ask for approval."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from hub.tree.nodes import RunTree
+from hub.tree.nodes import Approval, RunTree
 from hub.tree.tree import Tree
 
-__all__ = ["needed_trees"]
+__all__ = ["needed_groups", "needed_trees"]
 
 
 def needed_trees(tree: Tree, trees: Mapping[str, Tree]) -> dict[str, bytes]:
@@ -23,3 +23,23 @@ def needed_trees(tree: Tree, trees: Mapping[str, Tree]) -> dict[str, bytes]:
                 needed[node.tree] = trees[node.tree].document
                 open_.append(trees[node.tree])
     return needed
+
+
+def needed_groups(
+    tree: Tree, trees: Mapping[str, Tree], groups: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """The members of all groups that a run of the tree, and those below it, may ask for approval.
+
+    They are pinned when a run starts: a workflow cannot read the project.
+    """
+    if not groups:
+        return {}
+    below = [trees[name] for name in needed_trees(tree, trees)]
+    return {
+        name: list(groups[name])
+        for one in (tree, *below)
+        for node in one.nodes()
+        if isinstance(node, Approval)
+        for name in node.named_groups()
+        if name in groups
+    }

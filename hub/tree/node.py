@@ -279,6 +279,12 @@ class Run(Protocol):
         Where the wait is given up, the events that it has taken are kept for other waits.
         """
 
+    async def ask(self, node: Node, question: Callable[[], Any]) -> Mapping[str, Any]:
+        """Wait durably for what people decide: `hub.tree.nodes.approval.Approval` says on what.
+
+        The question is made once, when the wait opens. Raises `NodeFailed` when nobody may decide.
+        """
+
     async def call(
         self, node: Node, action: str, arguments: dict[str, Any], connection: str | None
     ) -> Any:

@@ -1,0 +1,171 @@
+"""Approvals as the rest of the hub reaches them: decisions are updates of runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.client import WorkflowExecution as Execution
+from temporalio.exceptions import ApplicationError
+
+from hub.errors import (
+    AlreadyDecided,
+    ApprovalOver,
+    BadRequest,
+    DecidedBefore,
+    HubError,
+    InvalidForm,
+    NotFound,
+    NotYours,
+    Unreachable,
+)
+from hub.run.approvals import Answer, ApprovalState, Decision, OpenApproval, approval_at, person
+from hub.run.pending import ApprovalPage, PendingApproval
+from hub.run.state import NodeState
+from hub.temporal.approvers import ANYBODY, MEMO, hashed
+from hub.temporal.client import quoted, reaching
+
+__all__ = ["TemporalApprovals"]
+
+_RPC_TIMEOUT = timedelta(seconds=10)
+_REFUSALS: Mapping[str, type[HubError]] = {
+    kind.code: kind
+    for kind in (
+        AlreadyDecided,
+        ApprovalOver,
+        BadRequest,
+        DecidedBefore,
+        InvalidForm,
+        NotFound,
+        NotYours,
+    )
+}
+
+
+class TemporalApprovals:
+    """`hub.run.pending.PendingApprovals` on a Temporal namespace."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def list(
+        self,
+        *,
+        person: str | None = None,
+        tree: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> ApprovalPage:
+        who = None if person is None else _person(person)
+        words = [ANYBODY] if who is None else [who, hashed(who)]
+        wanted = [
+            "HubApprovers IN (" + ", ".join(map(quoted, words)) + ")",
+            "ExecutionStatus = 'Running'",
+        ]
+        if tree is not None:
+            wanted.append(f"HubTree = {quoted(tree)}")
+        try:
+            token = base64.urlsafe_b64decode(cursor) if cursor else None
+        except (binascii.Error, ValueError):
+            raise BadRequest("the cursor is not one that this hub gave") from None
+        pages = self._client.list_workflows(
+            " AND ".join(wanted),
+            limit=limit,
+            page_size=limit,
+            next_page_token=token,
+            rpc_timeout=_RPC_TIMEOUT,
+        )
+        async with reaching():
+            await pages.fetch_next_page()
+        items: list[PendingApproval] = []
+        for execution in pages.current_page or ():
+            items += await _pending(execution, who)
+        following = pages.next_page_token
+        return ApprovalPage(
+            items=items, next=base64.urlsafe_b64encode(following).decode() if following else None
+        )
+
+    async def show(self, run_id: str, path: str, approval: str) -> ApprovalState | dict[str, Any]:
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
+        async with reaching(run_id):
+            try:
+                document = await handle.query("state", rpc_timeout=_RPC_TIMEOUT)
+            except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+                raise Unreachable(f"the run cannot be asked for its state: {error}") from None
+        nodes = {} if document is None else document["nodes"]
+        node = msgspec.convert(nodes[path], NodeState) if path in nodes else None
+        opened = approval_at(node)
+        if opened is not None and opened.id == approval:
+            return opened
+        result = None if node is None else node.result
+        if isinstance(result, dict) and result.get("id") == approval:
+            return result
+        raise NotFound("The run does not wait for this decision any more.")
+
+    async def decide(self, run_id: str, decision: Decision) -> Answer:
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
+        try:
+            async with reaching(run_id):
+                answer = await asyncio.wait_for(
+                    handle.execute_update("decide", decision, id=decision.id),
+                    _RPC_TIMEOUT.total_seconds(),
+                )
+        except NotFound:
+            raise NotFound(
+                "The run does not wait for this decision any more: it has ended."
+            ) from None
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            raise Unreachable(
+                "the run did not answer in time, so it is not known whether the decision was "
+                "recorded; send it again: it counts once"
+            ) from None
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            if isinstance(cause, ApplicationError):
+                raise _REFUSALS.get(cause.type or "", NotFound)(cause.message) from None
+            raise NotFound("The run ended before this decision reached it.") from None
+        return msgspec.convert(answer, Answer)
+
+
+def _person(name: str) -> str:
+    return person(name)
+
+
+async def _pending(execution: Execution, who: str | None) -> list[PendingApproval]:
+    """What the run said of its open approvals when it last changed; of one person, theirs."""
+    raw = (await execution.memo()).get(MEMO) or []
+    tree, _, key = execution.id.partition("/")
+    found = []
+    for item in raw:
+        one = msgspec.convert(item, OpenApproval)
+        if who is not None and who not in one.waiting_on:
+            continue
+        found.append(
+            PendingApproval(
+                run_id=execution.id,
+                tree=tree,
+                key=None if key.startswith("~") else key,
+                path=one.path,
+                approval=one.id,
+                title=one.title,
+                opened_at=one.opened_at,
+                deadline=one.deadline,
+                quorum=one.quorum,
+                approvals=one.approvals,
+                waiting_on=one.waiting_on,
+            )
+        )
+    return found
