@@ -11,7 +11,9 @@ from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
 from hub import __version__
+from hub.api.approvals import approvals
 from hub.api.callbacks import callbacks
+from hub.api.decisions import decisions
 from hub.api.events import events
 from hub.api.guards import management_guards
 from hub.api.health import health
@@ -25,6 +27,7 @@ from hub.api.replays import replays
 from hub.api.runs import runs
 from hub.api.schedules import schedules
 from hub.api.services import Services
+from hub.api.sources import sources
 from hub.api.web import web
 from hub.errors import HubError
 
@@ -36,20 +39,23 @@ def create_app(
 ) -> Litestar:
     """The application over these services.
 
-    Hooks, callback links and health checks are open, as their callers come from anywhere and prove
+    Hooks, signed links and health checks are open, as their callers come from anywhere and prove
     themselves in their own ways. All else, `extra_routes` included, is the management side.
     """
     public: list[ControllerRouterHandler] = [
         hooks(services),
         *callbacks(services),
+        *decisions(services),
         *health(services),
     ]
     managed: list[ControllerRouterHandler] = [
         *events(services),
         *replays(services),
         *runs(services),
+        *approvals(services),
         *schedules(services),
         *project(services),
+        *sources(services),
         *overview(services),
         *language(),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -30,12 +31,16 @@ class TreeList(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None = None
 
 
-class TreeShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A tree with its definition."""
+class TreeShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tree with its definition, and its file where the project's files are at hand."""
 
     name: str
     hash: str
     document: Any
+    text: str | None = None
+    file: str | None = None
+    etag: str | None = None
+    writable: bool = False
 
 
 class TriggerItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +74,13 @@ def project(services: Services) -> list[HTTPRouteHandler]:
         tree = services.project().trees.get(name)
         if tree is None:
             raise NotFound(f"there is no tree {name!r}")
-        return TreeShown(name=tree.name, hash=tree.hash, document=msgspec.Raw(tree.document))
+        shown = TreeShown(name=tree.name, hash=tree.hash, document=msgspec.Raw(tree.document))
+        file = await asyncio.to_thread(services.files.read, name) if services.files else None
+        if file is None:
+            return shown
+        return msgspec.structs.replace(
+            shown, text=file.text, file=file.file, etag=file.etag, writable=file.writable
+        )
 
     @get("/api/triggers", summary="The project's triggers", tags=["project"])
     async def list_triggers() -> TriggerList:

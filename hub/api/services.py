@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hub.routing.journal import Journal
     from hub.routing.router import Router
     from hub.routing.schedules import ProjectSchedules
+    from hub.routing.sources import TreeFiles
+    from hub.run.pending import PendingApprovals
     from hub.run.runs import Runs
 
 __all__ = ["HealthCheck", "ProjectView", "Services", "TreeView"]
@@ -62,7 +64,8 @@ class Services:
     management side answers to, beside loopback names and the host of `base_url`; a web page that
     has pointed its own name at this machine is refused by it. `body_timeout` (seconds) bounds the
     reading of one request body, `check_timeout` (seconds) one health check, `max_body` (bytes) a
-    body posted to the management side. `count_runs` counts all runs by status. `temporal_ui` is the
+    body posted to the management side. `files` are the trees' files; None where they
+    cannot be shown or changed. `count_runs` counts all runs by status. `temporal_ui` is the
     address of Temporal's own page; `is_development` says that runs' clocks can be forwarded.
     """
 
@@ -79,6 +82,8 @@ class Services:
     check_timeout: float = 3.0
     max_body: int = 4 * 1024 * 1024
     schedules: ProjectSchedules | None = None
+    approvals: PendingApprovals | None = None
+    files: TreeFiles | None = None
     count_runs: Callable[[], Awaitable[Mapping[str, int]]] | None = None
     temporal_ui: str | None = None
     is_development: bool = False

@@ -50,9 +50,7 @@ async def outcomes(
     return [await _outcome(services, trigger, receipt, end) for receipt in receipts]
 
 
-async def _outcome(
-    services: Services, trigger: str, receipt: Receipt, end: float
-) -> EventOutcome:
+async def _outcome(services: Services, trigger: str, receipt: Receipt, end: float) -> EventOutcome:
     loop = asyncio.get_running_loop()
     entry = await services.journal.get(receipt.id, trigger)
     while entry.status == "accepted" and loop.time() < end:

@@ -35,6 +35,7 @@ from hub.routing.dispatcher import Dispatcher
 from hub.routing.housekeeping import forget_definitions
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
+from hub.routing.sources import TreeFiles
 from hub.routing.schedules import ProjectSchedules
 from hub.run import Runs
 from hub.settings import Settings
@@ -145,6 +146,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
                 "kafka": kafka.check,
             },
             schedules=schedules,
+            files=TreeFiles(folder, lambda: live.project),
             count_runs=runs.counts,
             temporal_ui=f"http://{settings.host}:{settings.temporal_ui_port}",
             is_development=True,

@@ -473,6 +473,7 @@ async def test_the_description(home: Home) -> None:
         "/api/runs/{run_id}/forward",
         "/api/trees",
         "/api/trees/{name}",
+        "/api/trees/{name}/validate",
         "/api/triggers",
         "/api/overview",
         "/api/language",

@@ -109,7 +109,7 @@ function View({ view, id, query }: { view: string; id: string; query: URLSearchP
         <EventsView query={query} />
       );
     case "trees":
-      return id ? <TreeView name={id} /> : <TreesView />;
+      return id ? <TreeView name={id} isNew={query.has("new")} /> : <TreesView />;
     case "triggers":
       return <TriggersView />;
     default:

@@ -152,5 +152,20 @@ export const hub = {
   tree: (name: string, signal?: AbortSignal) =>
     call<Tree>(`/api/trees/${encodeURIComponent(name)}`, { signal }),
 
+  validateTree: (name: string, text: string, signal?: AbortSignal) =>
+    call<{ valid: boolean; diagnostics: Diagnostic[] }>(
+      `/api/trees/${encodeURIComponent(name)}/validate`,
+      { method: "POST", body: { text }, signal },
+    ),
+  /** Save, unless it has changed since: `was` is its ETag then, null for a tree that is new. */
+  saveTree: async (name: string, text: string, was: string | null) => {
+    const response = await answer(`/api/trees/${encodeURIComponent(name)}`, {
+      method: "PUT",
+      body: { text },
+      headers: was === null ? { "if-none-match": "*" } : { "if-match": was },
+    });
+    return (await response.json()) as Tree;
+  },
+
   triggers: (signal?: AbortSignal) => call<List<Trigger>>("/api/triggers", { signal }),
 };

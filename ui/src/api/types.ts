@@ -188,7 +188,9 @@ export interface Tree extends TreeItem {
   /** The file as it is written, where the hub gives it. */
   text?: string | null;
   file?: string | null;
-  editable?: boolean;
+  /** What a change of the file is told by; given back when it is saved. */
+  etag?: string | null;
+  writable?: boolean;
 }
 
 export interface Trigger {
@@ -238,6 +240,7 @@ export interface FieldInfo {
     | "boolean"
     | "choice"
     | "event"
+    | "retry"
     | "node"
     | "nodes"
     | "cases"

@@ -15,6 +15,8 @@ import {
 } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
 import {
+  type ClipboardEvent,
+  type DragEvent,
   type KeyboardEvent,
   memo,
   type ReactNode,
@@ -52,6 +54,7 @@ interface CardData extends Record<string, unknown> {
   direction: Direction;
   isRoot: boolean;
   isDropTarget: boolean;
+  isDraggable: boolean;
 }
 
 type CardNode = Node<CardData, "card">;
@@ -66,7 +69,11 @@ export interface CanvasProps {
   foot?: ReactNode;
   label: string;
   onKey?: (event: KeyboardEvent, selected: string | null) => void;
-  onDropOn?: (path: string, data: DataTransfer) => void;
+  /** `at` is where on the card it was let go, from 0 to 1 both ways. */
+  onDropOn?: ((path: string, data: DataTransfer, at: { x: number; y: number }) => void) | undefined;
+  /** Cards can be taken along where this puts something into what is dragged. */
+  onDragCard?: ((path: string, data: DataTransfer) => void) | undefined;
+  onClipboard?: ((event: ClipboardEvent, selected: string | null) => void) | undefined;
   empty?: ReactNode;
 }
 
@@ -96,6 +103,8 @@ function Drawing({
   label,
   onKey,
   onDropOn,
+  onDragCard,
+  onClipboard,
   empty,
 }: CanvasProps) {
   const flow = useReactFlow<CardNode>();
@@ -125,6 +134,7 @@ function Drawing({
             direction,
             isRoot: parent === null,
             isDropTarget: dropAt === node.path,
+            isDraggable: !!onDragCard && parent !== null,
           },
           selected: node.path === selected,
           draggable: false,
@@ -132,7 +142,7 @@ function Drawing({
           ariaLabel: described(node, mark),
         };
       }),
-    [placed, marks, selected, direction, dropAt],
+    [placed, marks, selected, direction, dropAt, onDragCard],
   );
   const edges = useMemo<Edge[]>(
     () =>
@@ -200,6 +210,13 @@ function Drawing({
       className={`canvas ${direction}`}
       ref={frame}
       onKeyDown={onKeyDown}
+      onCopy={(event) => onClipboard?.(event, selected)}
+      onCut={(event) => onClipboard?.(event, selected)}
+      onPaste={(event) => onClipboard?.(event, selected)}
+      onDragStart={(event) => {
+        const path = pathUnder(event.target);
+        if (path && onDragCard) onDragCard(path, event.dataTransfer);
+      }}
       role="group"
       aria-label={label}
     >
@@ -254,7 +271,7 @@ function Drawing({
             const path = pathUnder(event.target);
             if (path && onDropOn) {
               event.preventDefault();
-              onDropOn(path, event.dataTransfer);
+              onDropOn(path, event.dataTransfer, within(event));
             }
           }}
           onlyRenderVisibleElements={placed.length > 120}
@@ -307,6 +324,15 @@ function described(node: OutlineNode, mark: Mark): string {
 function pathUnder(target: EventTarget): string | null {
   const card = (target as Element).closest?.(".react-flow__node");
   return card instanceof HTMLElement ? (card.dataset.id ?? null) : null;
+}
+
+function within(event: DragEvent): { x: number; y: number } {
+  const card = (event.target as Element).closest(".react-flow__node")?.getBoundingClientRect();
+  if (!card) return { x: 0.5, y: 1 };
+  return {
+    x: (event.clientX - card.left) / card.width,
+    y: (event.clientY - card.top) / card.height,
+  };
 }
 
 type Flow = ReturnType<typeof useReactFlow<CardNode>>;
@@ -386,7 +412,7 @@ function neighbour(
 }
 
 const Card = memo(function Card({ data, selected }: NodeProps<CardNode>) {
-  const { node, mark, direction, isRoot, isDropTarget } = data;
+  const { node, mark, direction, isRoot, isDropTarget, isDraggable } = data;
   const tone = mark.status ? `tone-${toneOf(mark.status)}` : `group-${node.group}`;
   const [enter, leave] =
     direction === "across" ? [Position.Left, Position.Right] : [Position.Top, Position.Bottom];
@@ -399,7 +425,9 @@ const Card = memo(function Card({ data, selected }: NodeProps<CardNode>) {
         selected ? "selected" : "",
         mark.fault ? `fault-${mark.fault.severity}` : "",
         isDropTarget ? "drop" : "",
+        isDraggable ? "nopan" : "",
       ].join(" ")}
+      draggable={isDraggable}
       title={mark.fault?.message}
     >
       {!isRoot && <Handle type="target" position={enter} isConnectable={false} />}

@@ -1,0 +1,177 @@
+"""`/api/approvals`: what people are asked to decide, and their decisions.
+
+An approval's id stands for the run, the place in it, and the very question: the run's id, the
+node's path and the approval's own id, as base64url of a JSON list.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from hub.api.body import read_body, read_headers
+from hub.api.services import Services
+from hub.errors import BadRequest, Forbidden, NotFound
+from hub.payload import read_json
+from hub.run.approvals import Answer, ApprovalState, Decision
+from hub.run.pending import PendingApproval, PendingApprovals
+
+__all__ = ["ApprovalItem", "ApprovalList", "approvals", "pending_approvals", "view_of"]
+
+_MAX_BODY = 64 * 1024
+_DECISIONS = ("approve", "reject")
+
+
+class ApprovalItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An approval that is open. `waiting_on` are those who may still decide."""
+
+    id: str
+    run_id: str
+    tree: str
+    key: str | None
+    path: str
+    title: str
+    opened_at: datetime
+    deadline: datetime | None
+    quorum: int
+    approvals: int
+    waiting_on: list[str]
+
+
+class ApprovalList(msgspec.Struct, frozen=True, kw_only=True):
+    """Open approvals; `next` is the cursor of the rest."""
+
+    items: list[ApprovalItem]
+    next: str | None
+
+
+class _Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a decision. `id` makes it one decision however often it is sent."""
+
+    decision: Literal["approve", "reject"]
+    who: str | None = None
+    as_: str | None = msgspec.field(default=None, name="as")
+    comment: str | None = None
+    form: dict[str, Any] = {}
+    id: str | None = None
+    how: Literal["api", "cli", "page"] = "api"
+
+
+def approvals(services: Services) -> list[HTTPRouteHandler]:
+    """The routes under `/api/approvals`."""
+
+    @get("/api/approvals", summary="Open approvals, of all or of one person", tags=["approvals"])
+    async def list_approvals(
+        person: FromQuery[str | None] = None,
+        tree: FromQuery[str | None] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+        cursor: FromQuery[str | None] = None,
+    ) -> ApprovalList:
+        page = await pending_approvals(services).list(
+            person=person, tree=tree, limit=limit, cursor=cursor
+        )
+        return ApprovalList(items=[_item(one) for one in page.items], next=page.next)
+
+    @get("/api/approvals/{approval_id:str}", summary="One approval", tags=["approvals"])
+    async def show_approval(approval_id: FromPath[str]) -> dict[str, Any]:
+        run_id, path, approval = _read_id(approval_id)
+        shown = await pending_approvals(services).show(run_id, path, approval)
+        return {**view_of(shown), "id": approval_id, "run_id": run_id, "path": path}
+
+    @post(
+        "/api/approvals/{approval_id:str}/decision",
+        status_code=200,
+        summary="Approve or reject",
+        tags=["approvals"],
+    )
+    async def decide(request: Request[Any, Any, Any], approval_id: FromPath[str]) -> Answer:
+        run_id, path, approval = _read_id(approval_id)
+        given = await _given(request, services.body_timeout)
+        decision = Decision(
+            id=given.id or uuid.uuid4().hex,
+            path=path,
+            approval=approval,
+            decision=given.decision,
+            who=_who(given, services),
+            how=given.how,
+            comment=given.comment,
+            form=given.form,
+        )
+        return await pending_approvals(services).decide(run_id, decision)
+
+    return [list_approvals, show_approval, decide]
+
+
+def pending_approvals(services: Services) -> PendingApprovals:
+    """The approvals of all runs. Raises `NotFound` where this hub keeps none."""
+    if services.approvals is None:
+        raise NotFound("this hub has no approvals")
+    return services.approvals
+
+
+def view_of(shown: ApprovalState | dict[str, Any]) -> dict[str, Any]:
+    """An approval as it is shown, whether it is open or has ended."""
+    if isinstance(shown, ApprovalState):
+        asked = msgspec.to_builtins({"details": shown.details, "form": shown.form})
+        return {**shown.view(), **asked, "waiting_on": shown.undecided()}
+    return {"details": None, "form": {}, **shown, "waiting_on": []}
+
+
+def _item(one: PendingApproval) -> ApprovalItem:
+    return ApprovalItem(
+        id=_make_id(one.run_id, one.path, one.approval),
+        run_id=one.run_id,
+        tree=one.tree,
+        key=one.key,
+        path=one.path,
+        title=one.title,
+        opened_at=one.opened_at,
+        deadline=one.deadline,
+        quorum=one.quorum,
+        approvals=one.approvals,
+        waiting_on=one.waiting_on,
+    )
+
+
+def _make_id(run_id: str, path: str, approval: str) -> str:
+    packed = msgspec.json.encode([run_id, path, approval])
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def _read_id(text: str) -> tuple[str, str, str]:
+    try:
+        packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return msgspec.json.decode(packed, type=tuple[str, str, str])
+    except ValueError:
+        raise NotFound(f"there is no approval {text[:100]!r}") from None
+
+
+def _who(given: _Given, services: Services) -> str:
+    """Who decides. Nobody can sign in yet, so only a hub of one developer believes a name."""
+    if not services.is_development:
+        raise Forbidden(
+            "only `hub dev` takes decisions without a sign-in; use the link in the mail"
+        )
+    who = given.who or given.as_
+    if not who or not who.strip():
+        raise BadRequest('say who decides: {"decision": "approve", "as": "ada@example.com"}')
+    return who
+
+
+async def _given(request: Request[Any, Any, Any], timeout: float) -> _Given:
+    headers = read_headers(request.scope)
+    body = await read_body(request.receive, headers, limit=_MAX_BODY, timeout=timeout)
+    value = read_json(body) if body.strip() else {}
+    try:
+        return msgspec.convert(value, _Given)
+    except msgspec.ValidationError as error:
+        raise BadRequest(
+            f'{error}; write {{"decision": "approve" or "reject", "as": who, "comment", "form"}}'
+        ) from None

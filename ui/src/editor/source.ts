@@ -1,0 +1,157 @@
+/** The text of a tree, read: where each part stands, and what is wrong with it as YAML. */
+
+import {
+  type Document,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type YAMLMap,
+  type YAMLSeq,
+} from "yaml";
+import type { Diagnostic, JsonObject } from "../api/types";
+import { isObject, type Place } from "../tree/outline";
+
+export interface Source {
+  text: string;
+  document: Document.Parsed;
+  lines: LineCounter;
+  value: JsonObject;
+  /** Faults of the YAML itself; with any of them `value` is of no use. */
+  faults: Diagnostic[];
+}
+
+export function read(text: string): Source {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, version: "1.2" });
+  const faults = document.errors.map((error) => {
+    const at = lines.linePos(error.pos[0]);
+    return {
+      message: error.message.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "") ?? "",
+      severity: "error" as const,
+      code: "syntax",
+      line: at.line,
+      column: at.col,
+    };
+  });
+  let value: JsonObject = {};
+  if (faults.length === 0) {
+    const plain = document.toJS({ maxAliasCount: 100 });
+    if (isObject(plain)) value = plain;
+  }
+  return { text, document, lines, value, faults };
+}
+
+export type Found = Node | Pair;
+
+/** What stands at a place, or null. */
+export function nodeAt(source: Source, place: Place): Node | null {
+  let at: unknown = source.document.contents;
+  for (const part of place) {
+    if (isMap(at)) at = pairOf(at, String(part))?.value;
+    else if (isSeq(at) && typeof part === "number") at = at.items[part];
+    else return null;
+  }
+  return (at as Node | null | undefined) ?? null;
+}
+
+export function pairOf(map: YAMLMap, key: string): Pair<Node, Node | null> | null {
+  for (const pair of map.items) {
+    if (isScalar(pair.key) && String(pair.key.value) === key)
+      return pair as Pair<Node, Node | null>;
+  }
+  return null;
+}
+
+/** The offset at which the line begins. */
+export function lineStart(text: string, offset: number): number {
+  return text.lastIndexOf("\n", offset - 1) + 1;
+}
+
+/** The offset behind the line, its end included. */
+export function lineEnd(text: string, offset: number): number {
+  const end = text.indexOf("\n", offset);
+  return end < 0 ? text.length : end + 1;
+}
+
+/** Where the content of a node ends, without what is blank or comment behind it. */
+export function contentEnd(text: string, node: Node): number {
+  const [start, end] = node.range ?? [0, 0, 0];
+  if (isMap(node) || isSeq(node)) {
+    if (!node.flow) {
+      const last = node.items.at(-1);
+      const inner = isPair(last)
+        ? ((last.value ?? last.key) as Node | null)
+        : (last as Node | null);
+      if (inner?.range) return contentEnd(text, inner);
+    }
+  }
+  let at = end;
+  while (at > start && /\s/.test(text[at - 1] ?? "")) at--;
+  return at;
+}
+
+export interface Span {
+  from: number;
+  to: number;
+  /** How deep its first line stands. */
+  indent: number;
+}
+
+/**
+ * The whole lines of a list's item: with the comment right above it, and with what stands behind
+ * it on its last line. Null where the list is written in one line.
+ */
+export function itemSpan(source: Source, list: YAMLSeq, index: number): Span | null {
+  const { text } = source;
+  const item = list.items[index] as Node | null;
+  if (list.flow || !item?.range) return null;
+  let dash = item.range[0] - 1;
+  while (dash > 0 && text[dash] !== "-") dash--;
+  const start = lineStart(text, dash);
+  // Two lists that begin on one line cannot be cut by lines.
+  if (text.slice(start, dash).trim() !== "") return null;
+  const indent = dash - start;
+  let from = start;
+  const before = index > 0 ? (list.items[index - 1] as Node | null) : null;
+  const floor = before?.range ? lineEnd(text, contentEnd(text, before)) : 0;
+  while (from > floor) {
+    const above = lineStart(text, from - 1);
+    const line = text.slice(above, from);
+    if (above < floor || !/^\s*#/.test(line) || line.search(/#/) !== indent) break;
+    from = above;
+  }
+  return { from, to: lineEnd(text, contentEnd(text, item)), indent };
+}
+
+/** The whole lines of a pair of a mapping; null where it shares its line with something else. */
+export function pairSpan(source: Source, pair: Pair<Node, Node | null>): Span | null {
+  const { text } = source;
+  const start = pair.key.range?.[0];
+  if (start === undefined) return null;
+  const from = lineStart(text, start);
+  if (text.slice(from, start).trim() !== "") return null;
+  const end = pair.value?.range ? contentEnd(text, pair.value) : (pair.key.range?.[1] ?? start);
+  return { from, to: lineEnd(text, Math.max(end, start)), indent: start - from };
+}
+
+/** The place of the node of the tree that an offset stands in: the innermost list item or part. */
+export function placeAt(source: Source, offset: number, places: Place[]): Place | null {
+  let best: Place | null = null;
+  let size = Number.POSITIVE_INFINITY;
+  for (const place of places) {
+    const node = nodeAt(source, place);
+    if (!node?.range) continue;
+    const from = lineStart(source.text, node.range[0]);
+    const to = lineEnd(source.text, contentEnd(source.text, node));
+    if (offset >= from && offset <= to && to - from < size) {
+      size = to - from;
+      best = place;
+    }
+  }
+  return best;
+}
