@@ -11,6 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from hub import __version__
 from hub.blobs import Blobs
 from hub.connections import Connections
+from hub.connector import installed_actions
 from hub.links import Links
 from hub.temporal.actions import Actions
 from hub.temporal.workflow import TreeWorkflow
@@ -35,6 +36,8 @@ def make_worker(
     The workflow runs unsandboxed, which is several times faster; the stored histories that the
     tests replay in fresh processes are what guards its determinism instead.
     """
+    # Read now: the first run's first task would take longer for it than a task may.
+    installed_actions()
     actions = Actions(connections, links, intake, blobs)
     return Worker(
         client,

@@ -112,7 +112,10 @@ async def test_simulation_and_temporal_agree(runs: TemporalRuns) -> None:
     async def compare(number: int, story: Story) -> str | None:
         key = f"s{number}"
         async with gate:
-            state = await live(runs, story, key)
+            try:
+                state = await live(runs, story, key)
+            except HubError as error:
+                return f"{key}: {error.message}\n{_told(story)}"
         (run,) = story.simulate(key).runs
         return disagreement(story, run, state)
 
