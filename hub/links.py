@@ -1,6 +1,7 @@
-"""Callback links: signed, expiring, single-purpose URLs that deliver an event to one run.
+"""Callback links: signed, expiring, single-purpose URLs that deliver an event to one run; and
+decision links, by which one person decides on one approval.
 
-A link is `<base>/callbacks/<token>`; the token is a JWS in compact form (RFC 7515), HS256. The keys
+A link is `<base>/callbacks/<token>` or `<base>/decisions/<token>`; the token is a JWS in compact form (RFC 7515), HS256. The keys
 are derived from the hub's one secret by HKDF (RFC 5869), a different one for each purpose, so that
 a token of one kind can never stand for one of another.
 """
@@ -12,7 +13,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -23,9 +24,10 @@ from joserfc.jwk import OctKey
 
 from hub.errors import Gone, MissingSecret, NotFound
 
-__all__ = ["CallbackClaims", "Links", "derive_key", "load_or_create_secret"]
+__all__ = ["CallbackClaims", "DecisionClaims", "Links", "derive_key", "load_or_create_secret"]
 
 _AUDIENCE: Final = "hub/callback"
+_DECISIONS: Final = "hub/decision"
 _ALGORITHM: Final = "HS256"
 _KEY_BYTES: Final = 32
 _MIN_SECRET: Final = 16
@@ -48,6 +50,30 @@ class CallbackClaims(msgspec.Struct, frozen=True, kw_only=True):
     first_run_id: str | None = None
     use: Literal["once", "many"] = "once"
     label: str | None = None
+
+
+class DecisionClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision link stands for: who decides by it on which approval of which run.
+
+    `approval` is the id of the very approval, so that a link does not reach a later one at the same
+    `path`, be it of the same run or of another of its key.
+    """
+
+    run_id: str
+    path: str
+    approval: str
+    who: str
+    expires_at: datetime
+
+
+class _DecisionPayload(msgspec.Struct, frozen=True, kw_only=True):
+    aud: Literal["hub/decision"]
+    iat: int
+    exp: int
+    sub: str
+    path: str
+    approval: str
+    who: str
 
 
 class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -75,6 +101,7 @@ class Links:
         if any(len(key) < _KEY_BYTES for key in keys):
             raise ValueError(f"a key of callback links has at least {_KEY_BYTES} bytes")
         self._keys = [OctKey.import_key(key) for key in keys]
+        self._decision_keys = [OctKey.import_key(_derive(key, _DECISIONS.encode())) for key in keys]
         self.base_url = base_url.rstrip("/")
 
     def sign(self, claims: CallbackClaims, now: datetime) -> str:
@@ -90,10 +117,20 @@ class Links:
             use=claims.use,
             label=claims.label,
         )
-        token = jws.serialize_compact(
-            {"alg": _ALGORITHM}, msgspec.json.encode(payload), self._keys[0], [_ALGORITHM]
+        return f"{self.base_url}/callbacks/{_signed(payload, self._keys[0])}"
+
+    def sign_decision(self, claims: DecisionClaims, now: datetime) -> str:
+        """The link by which a person decides. The same claims and time give the same link."""
+        payload = _DecisionPayload(
+            aud=_DECISIONS,
+            iat=int(now.timestamp()),
+            exp=int(claims.expires_at.timestamp()),
+            sub=claims.run_id,
+            path=claims.path,
+            approval=claims.approval,
+            who=claims.who,
         )
-        return f"{self.base_url}/callbacks/{token}"
+        return f"{self.base_url}/decisions/{_signed(payload, self._decision_keys[0])}"
 
     def verify(self, token: str, now: datetime) -> CallbackClaims:
         """The claims of a token that this hub has signed.
@@ -101,12 +138,8 @@ class Links:
         Raises `Gone` when it was a true link and its time is over, and `NotFound` for everything
         else, whatever is wrong with it: whoever guesses learns nothing from the answer.
         """
-        payload = self._payload(token)
-        if payload is None:
-            raise NotFound("This link is not valid.")
-        expires_at = datetime.fromtimestamp(payload.exp, UTC)
-        if now >= expires_at:
-            raise Gone(f"This link expired on {expires_at:%Y-%m-%d at %H:%M} UTC.")
+        payload = _read(token, self._keys, _Payload)
+        expires_at = _in_time(payload.exp, now)
         return CallbackClaims(
             run_id=payload.sub,
             first_run_id=payload.first,
@@ -117,19 +150,48 @@ class Links:
             label=payload.label,
         )
 
-    def _payload(self, token: str) -> _Payload | None:
-        if len(token) > _MAX_TOKEN or not token.isascii():
-            return None
-        for key in self._keys:
+    def verify_decision(self, token: str, now: datetime) -> DecisionClaims:
+        """The claims of a decision link's token. Raises as `verify` does."""
+        payload = _read(token, self._decision_keys, _DecisionPayload)
+        return DecisionClaims(
+            run_id=payload.sub,
+            path=payload.path,
+            approval=payload.approval,
+            who=payload.who,
+            expires_at=_in_time(payload.exp, now),
+        )
+
+
+_Read = TypeVar("_Read", _Payload, _DecisionPayload)
+
+
+def _signed(payload: _Payload | _DecisionPayload, key: OctKey) -> str:
+    return jws.serialize_compact(
+        {"alg": _ALGORITHM}, msgspec.json.encode(payload), key, [_ALGORITHM]
+    )
+
+
+def _read(token: str, keys: Sequence[OctKey], kind: type[_Read]) -> _Read:
+    """The payload of a token that one of the keys has signed. Raises `NotFound`."""
+    if len(token) <= _MAX_TOKEN and token.isascii():
+        for key in keys:
             try:
                 signed = jws.deserialize_compact(token, key, [_ALGORITHM])
             except (JoseError, ValueError, TypeError):
                 continue
             try:
-                return msgspec.json.decode(signed.payload, type=_Payload)
+                return msgspec.json.decode(signed.payload, type=kind)
             except msgspec.MsgspecError:
-                return None
-        return None
+                break
+    raise NotFound("This link is not valid.")
+
+
+def _in_time(exp: int, now: datetime) -> datetime:
+    """When the link expires. Raises `Gone` when it has."""
+    expires_at = datetime.fromtimestamp(exp, UTC)
+    if now >= expires_at:
+        raise Gone(f"This link expired on {expires_at:%Y-%m-%d at %H:%M} UTC.")
+    return expires_at
 
 
 def derive_key(secret: str, purpose: str) -> bytes:
@@ -142,8 +204,11 @@ def derive_key(secret: str, purpose: str) -> bytes:
             f"HUB_SECRET_KEY has fewer than {_MIN_SECRET} characters; set a random one, "
             "such as `openssl rand -hex 32` prints"
         )
-    info = b"hub/" + purpose.encode()
-    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(secret.encode())
+    return _derive(secret.encode(), b"hub/" + purpose.encode())
+
+
+def _derive(secret: bytes, info: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(secret)
 
 
 def load_or_create_secret(state: Path) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from hub.cli import (
     apply,
+    approvals,
     consume,
     events,
     produce,
@@ -62,6 +63,7 @@ app.command("simulate")(simulate.simulate)
 app.command("schema")(schema.schema)
 app.command("apply")(apply.apply)
 app.command("doctor")(project.doctor)
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(events.app, name="events")
 app.add_typer(runs.app, name="runs")
 app.add_typer(schedules.app, name="schedules")

@@ -39,6 +39,7 @@ from hub.routing.sources import TreeFiles
 from hub.routing.schedules import ProjectSchedules
 from hub.run import Runs
 from hub.settings import Settings
+from hub.temporal.approvals import TemporalApprovals
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
@@ -146,6 +147,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
                 "kafka": kafka.check,
             },
             schedules=schedules,
+            approvals=TemporalApprovals(client),
             files=TreeFiles(folder, lambda: live.project),
             count_runs=runs.counts,
             temporal_ui=f"http://{settings.host}:{settings.temporal_ui_port}",

@@ -29,6 +29,7 @@ _DEFAULT_TIMEOUT = timedelta(seconds=30)
 _DEFAULT_RETRY = Retry(attempts=0, backoff=timedelta(seconds=1), max=timedelta(minutes=5))
 _SHORTEST_PAUSE = timedelta(milliseconds=1)
 _LINK = re.compile(r"\[callback:[0-9a-f]+:([a-z][a-z0-9_]*)\]")
+_DECISION = re.compile(r"\[decision:[0-9a-f]+:[A-Za-z0-9_-]+\]")
 
 
 class World:
@@ -202,7 +203,8 @@ def _again(retry: Retry, attempt: int, error: ActionFailed) -> bool:
 def _with_links(value: Any) -> Any:
     """The value as the connector gets it: with a link in each place that is marked for one."""
     if isinstance(value, str):
-        return _LINK.sub(r"https://hub.invalid/callbacks/\1", value)
+        value = _LINK.sub(r"https://hub.invalid/callbacks/\1", value)
+        return _DECISION.sub("https://hub.invalid/decisions", value)
     if isinstance(value, dict):
         return {key: _with_links(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -18,8 +18,9 @@ from hub.connections import Connections
 from hub.connector import RunRef
 from hub.errors import ActionFailed, ActionRefused, Busy, HubError, InvalidEvent, NotFound, TooLarge
 from hub.event import Event
-from hub.links import CallbackClaims, Links
+from hub.links import CallbackClaims, DecisionClaims, Links
 from hub.run import EMIT, ActionCall, identity_of
+from hub.run.approvals import LinkMark
 from hub.secrets import redact
 from hub.trigger import Intake
 
@@ -27,6 +28,8 @@ __all__ = ["Actions"]
 
 _HEARTBEAT_EVERY = 5.0
 _LINK_LASTS = timedelta(days=30)
+_DECISION = re.compile(r"\[decision:([0-9a-f]+):([A-Za-z0-9_-]+)\]")
+_NO_LINKS = "this worker makes no links: set HUB_SECRET_KEY and HUB_URL as the hub has them"
 _MARK = re.compile(r"\[callback:([0-9a-f]+):([a-z][a-z0-9_]*)\]")
 
 
@@ -144,11 +147,7 @@ class _Attempt:
 
     def callback(self, subscription: str, *, expires: timedelta | None = None) -> str:
         if self._links is None:
-            raise ActionRefused(
-                "no_links",
-                "this worker makes no callback links: set HUB_SECRET_KEY and HUB_URL as the hub has "
-                "them",
-            )
+            raise ActionRefused("no_links", _NO_LINKS)
         now = datetime.now(UTC)
         claims = CallbackClaims(
             run_id=self._call.run_id,
@@ -163,7 +162,8 @@ class _Attempt:
     def with_links(self, value: Any) -> Any:
         """The value with a signed link in each place that this very run has marked for one."""
         if isinstance(value, str):
-            return _MARK.sub(self._link, value) if "[callback:" in value else value
+            value = _MARK.sub(self._link, value) if "[callback:" in value else value
+            return _DECISION.sub(self._decision, value) if "[decision:" in value else value
         if isinstance(value, dict):
             return {key: self.with_links(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -173,3 +173,20 @@ class _Attempt:
     def _link(self, mark: re.Match[str]) -> str:
         nonce, subscription = mark.groups()
         return self.callback(subscription) if nonce == self._call.nonce else mark.group()
+
+    def _decision(self, mark: re.Match[str]) -> str:
+        nonce, packed = mark.groups()
+        if nonce != self._call.nonce:
+            return mark.group()
+        asked = LinkMark.read(packed)
+        if self._links is None:
+            raise ActionRefused("no_links", _NO_LINKS)
+        claims = DecisionClaims(
+            run_id=self._call.run_id,
+            path=asked.path,
+            approval=asked.approval,
+            who=asked.who,
+            expires_at=asked.expires_at,
+        )
+        # Of the time that the mark stands for, so that a mail sent twice has one link.
+        return self._links.sign_decision(claims, asked.expires_at)
