@@ -44,7 +44,12 @@ def bound(
     if unused := sorted(set(values) - names):
         raise ActionRefused(
             "invalid_input",
-            f"{place}.{unused[0]}: the statement names no `:{unused[0]}`",
+            f"{place}.{unused[0]}: the statement names no `:{unused[0]}`"
+            + (
+                f"; write `cast(:{unused[0]} as ...)` for `:{unused[0]}::...`"
+                if f":{unused[0]}::" in sql
+                else ""
+            ),
         )
     for name, value in values.items():
         if isinstance(value, list):
