@@ -24,7 +24,7 @@ from hub.run import EMIT, ActionCall, Delivery, key_text
 from hub.temporal.actions import Actions
 from hub.temporal.workflow import RunInput, TreeWorkflow
 from hub.tree import Subscription, Tree
-from hub.tree.explicit_types import pascal
+from hub.tree.explicit_node import pascal
 from hub.tree.nodes import CallAction
 
 __all__ = ["StandaloneWorkflow", "to_activities", "to_workflow"]

@@ -17,7 +17,7 @@ import msgspec
 from hub.connector import Action, installed_actions
 from hub.durations import format_duration
 from hub.errors import WrongUsage
-from hub.tree.explicit_types import pascal
+from hub.tree.explicit_node import pascal
 from hub.tree.node import NODES, Node, Retry
 from hub.tree.spec import common_fields, node_fields, options_of
 from hub.tree.words import did_you_mean, listed

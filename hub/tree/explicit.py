@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.tree.events import API
-from hub.tree.explicit_types import TYPES, Explicit, generic, identifier, pascal, words
+from hub.tree.explicit_node import Explicit, identifier, pascal, words
+from hub.tree.explicit_types import TYPES, generic
 from hub.tree.node import NODES
 from hub.tree.report import Report
 from hub.tree.spec import common_fields, holds_nodes, node_fields

@@ -5,85 +5,39 @@ Durations may be numbers there: seconds, or milliseconds where the setting's nam
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from hub.tree import explicit_leaves as leaves
+from hub.tree.explicit_node import (
+    LENGTHS,
+    Explicit,
+    Make,
+    child_as,
+    condition_as,
+    duration_as,
+    expression_as,
+    length_of,
+    need_children,
+    no_children,
+    no_length,
+    words,
+)
 from hub.tree.node import NODES
 from hub.tree.spec import holds_nodes, node_fields
 from hub.tree.verbs import ACTION
-from hub.tree.words import Place, listed
 
 if TYPE_CHECKING:
     from hub.tree.explicit import Translator
 
-__all__ = ["TYPES", "Explicit", "Taken", "generic", "identifier", "pascal", "words"]
-
-_ID = re.compile(r"[a-z][a-z0-9_]*")
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
-
-
-class Taken(NamedTuple):
-    """A setting that was taken out: its value, its name, and its place in the written node."""
-
-    value: Any
-    name: str
-    place: Place
-
-
-@dataclass(kw_only=True)
-class Explicit:
-    """One written node on its way: `settings` loses what is used of it, `node` gains the new one."""
-
-    type: str
-    source: Place
-    target: Place
-    settings: dict[str, Any]
-    settings_key: str
-    children: list[tuple[Any, Place]]
-    node: dict[str, Any] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    """The names of the settings that the type has."""
-
-    def take(self, *names: str) -> Taken | None:
-        """A setting by any of its names, taken out."""
-        found = None
-        self.asked += names
-        for name in names:
-            if name in self.settings:
-                value = self.settings.pop(name)
-                found = found or Taken(value, name, (self.settings_key, name))
-        return found
-
-
-Make = Callable[["Translator", Explicit], None]
-
-
-def identifier(written: Any) -> str:
-    """An id of the explicit form, which may have hyphens and capitals, as ids are written here."""
-    text = re.sub(r"[^a-z0-9_]+", "_", words(str(written), "_")).strip("_")
-    return text if _ID.fullmatch(text) else f"n_{text}" if text else "n"
-
-
-def words(written: str, separator: str) -> str:
-    """`MemorySequence` as `memory_sequence`."""
-    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", separator, written)
-    return text.lower()
-
-
-def pascal(written: str) -> str:
-    """`memory_sequence` and `memory-sequence` as `MemorySequence`."""
-    parts = re.split(r"[^A-Za-z0-9]+", written)
-    return "".join(part[:1].upper() + part[1:] for part in parts)
-
+__all__ = ["TYPES", "generic"]
 
 # -- control --------------------------------------------------------------------------------------
 
 
 def _list(verb: str) -> Make:
     def make(to: Translator, node: Explicit) -> None:
-        _need(to, node)
+        need_children(to, node)
         to.put(node, (verb,), None)
         node.node[verb] = to.below(node, verb)
 
@@ -101,8 +55,8 @@ def _reactive(to: Translator, node: Explicit) -> None:
 
 
 def _conditional(to: Translator, node: Explicit) -> None:
-    _condition(to, node, "if")
-    _need(to, node)
+    condition_as(to, node, "if")
+    need_children(to, node)
     names = ("then", "else")
     if len(node.children) > 2:
         to.say(
@@ -158,19 +112,19 @@ def _parallel(to: Translator, node: Explicit) -> None:
 
 
 def _for_each(to: Translator, node: Explicit) -> None:
-    _expression(to, node, "for_each", "items", "collection", "in", "list", "array", "over")
+    expression_as(to, node, "for_each", "items", "collection", "in", "list", "array", "over")
     to.move(node, "as", "item_var", "as", "item", "item_name", "variable", "var")
     to.move(node, "concurrency", "concurrency", "max_concurrency", "parallelism", "max_parallel")
     parallel = node.take("parallel")
     if parallel is not None and parallel.value is True and "concurrency" not in node.node:
         to.put(node, ("concurrency",), 10, parallel.place)
-    _child(to, node, "do")
+    child_as(to, node, "do")
 
 
 def _while(to: Translator, node: Explicit) -> None:
-    _condition(to, node, "while")
+    condition_as(to, node, "while")
     to.move(node, "max", "max_iterations", "max", "limit", "max_loops")
-    _child(to, node, "do")
+    child_as(to, node, "do")
 
 
 def _repeat(to: Translator, node: Explicit) -> None:
@@ -179,9 +133,9 @@ def _repeat(to: Translator, node: Explicit) -> None:
     to.put(node, ("repeat",), None if endless or times is None else times.value)
     if times is not None:
         to.origins[(*node.target, "repeat")] = (*node.source, *times.place)
-    _expression(to, node, "until", "until", "condition", needed=False)
+    expression_as(to, node, "until", "until", "condition", needed=False)
     to.move(node, "max", "max_iterations", "max")
-    _child(to, node, "do")
+    child_as(to, node, "do")
 
 
 def _subtree(to: Translator, node: Explicit) -> None:
@@ -203,12 +157,12 @@ def _subtree(to: Translator, node: Explicit) -> None:
     to.move(node, "with", "params", "input", "inputs", "with", "arguments", "variables")
     to.move(node, "key", "key")
     to.move(node, "detach", "detach", "async")
-    _leaf(to, node)
+    no_children(to, node)
 
 
 def _decorated(verb: str) -> Make:
     def make(to: Translator, node: Explicit) -> None:
-        _child(to, node, verb)
+        child_as(to, node, verb)
 
     return make
 
@@ -223,7 +177,7 @@ def _force_failure(to: Translator, node: Explicit) -> None:
 
 
 def _run_once(to: Translator, node: Explicit) -> None:
-    _child(to, node, "sequence", as_list=True)
+    child_as(to, node, "sequence", as_list=True)
     to.differs(
         node,
         f"`{node.type}` runs its child once for all ticks; here every node runs once by itself, but "
@@ -233,8 +187,8 @@ def _run_once(to: Translator, node: Explicit) -> None:
 
 
 def _timeout(to: Translator, node: Explicit) -> None:
-    _duration(to, node, "timeout", "duration", "timeout", "limit", "after", needed=True)
-    _child(to, node, "sequence", as_list=True)
+    duration_as(to, node, "timeout", "duration", "timeout", "limit", "after", needed=True)
+    child_as(to, node, "sequence", as_list=True)
 
 
 def _retry(to: Translator, node: Explicit) -> None:
@@ -244,23 +198,23 @@ def _retry(to: Translator, node: Explicit) -> None:
         extra = 1 if "retries" in found.name and isinstance(found.value, int) else 0
         policy["attempts"] = found.value + extra if extra else found.value
     for key, names in (("backoff", ("delay", "backoff", "interval")), ("max", ("max_delay",))):
-        length = _length(to, node, *names)
+        length = length_of(to, node, *names)
         if length is not None:
             policy[key] = length.value
     to.put(node, ("retry",), policy, () if found is None else found.place)
-    _child(to, node, "sequence", as_list=True)
+    child_as(to, node, "sequence", as_list=True)
 
 
 def _delay(to: Translator, node: Explicit) -> None:
     if not node.children:
         if not to.move(node, "delay", "until"):
-            _duration(to, node, "delay", *_LENGTHS, needed=True)
+            duration_as(to, node, "delay", *LENGTHS, needed=True)
         else:
             node.node["delay"] = {"until": node.node["delay"]}
         return
-    length = _length(to, node, *_LENGTHS)
+    length = length_of(to, node, *LENGTHS)
     if length is None:
-        _no_length(to, node)
+        no_length(to, node)
     wait = {"delay": "0s" if length is None else length.value}
     if length is not None:
         to.origins[(*node.target, "sequence", 0, "delay")] = (*node.source, *length.place)
@@ -269,302 +223,6 @@ def _delay(to: Translator, node: Explicit) -> None:
         for index, (child, origin) in enumerate(node.children)
     ]
     node.node["sequence"] = [wait, *below]
-
-
-# -- conditions -----------------------------------------------------------------------------------
-
-
-def _check(to: Translator, node: Explicit) -> None:
-    _condition(to, node, "check")
-    to.move(node, "message", "message", "error_message")
-    _leaf(to, node)
-
-
-def _always_condition(to: Translator, node: Explicit) -> None:
-    result = node.take("result", "value", "always", "status", "condition")
-    holds = result is None or str(result.value).lower() in ("true", "success", "succeed", "1")
-    to.put(node, ("check",), "true" if holds else "false", () if result is None else result.place)
-    _leaf(to, node)
-
-
-def _precondition(to: Translator, node: Explicit) -> None:
-    found = _condition_of(to, node)
-    to.put(node, ("sequence",), None)
-    to.origins[(*node.target, "sequence", 0, "check")] = (*node.source, *found.place)
-    below = [
-        to.anything(origin, (*node.target, "sequence", index + 1), child)
-        for index, (child, origin) in enumerate(node.children)
-    ]
-    node.node["sequence"] = [{"check": found.value}, *below]
-
-
-def _soft_assert(to: Translator, node: Explicit) -> None:
-    found = _condition_of(to, node) if "condition" in node.settings or not node.children else None
-    message = node.take("message", "error_message")
-    said = "the assertion does not hold" if message is None else message.value
-    if found is not None:
-        to.origins[(*node.target, "try", "check")] = (*node.source, *found.place)
-        node.node["try"] = {"check": found.value}
-    else:
-        node.node["try"] = to.one(node, "try")
-    if message is not None:
-        to.origins[(*node.target, "catch", "log")] = (*node.source, *message.place)
-    node.node["catch"] = {"log": said, "level": "warning"}
-
-
-# -- actions --------------------------------------------------------------------------------------
-
-
-def _log(to: Translator, node: Explicit) -> None:
-    if not to.move(node, "log", "message", "text", "msg", "value"):
-        to.put(node, ("log",), node.node.get("name") or node.type)
-    level = node.take("level", "log_level", "severity")
-    if level is not None:
-        plain = str(level.value).lower()
-        to.put(
-            node,
-            ("level",),
-            {"warn": "warning", "critical": "error"}.get(plain, plain),
-            level.place,
-        )
-    _leaf(to, node)
-
-
-def _counter(to: Translator, node: Explicit) -> None:
-    found = node.take("variable", "counter", "name", "key", "counter_name", "output")
-    name = identifier("counter" if found is None else found.value)
-    step = node.take("increment", "step", "by", "amount")
-    start = node.take("initial", "start", "initial_value")
-    by = 1 if step is None else step.value
-    first = 0 if start is None else start.value
-    total = f"${{{{ (vars.{name} | default({first})) + ({by}) }}}}"
-    to.put(node, ("set",), {name: total}, () if found is None else found.place)
-    _leaf(to, node)
-
-
-def _mock(to: Translator, node: Explicit) -> None:
-    outcome = node.take("result", "status", "outcome", "return_status", "success", "should_succeed")
-    text = "success" if outcome is None else str(outcome.value).lower()
-    fails = text in ("failure", "fail", "failed", "false", "error")
-    output = node.take("output", "return_value", "data", "value")
-    message = node.take("message", "error", "error_message")
-    done: dict[str, Any] = (
-        {"fail": "mocked" if message is None else message.value, "code": "mocked"}
-        if fails
-        else {"succeed": None if output is None else output.value}
-    )
-    length = _length(to, node, "delay", "duration", "latency")
-    if length is None:
-        node.node |= done
-    else:
-        node.node["sequence"] = [{"delay": length.value}, done]
-        to.origins[(*node.target, "sequence", 0, "delay")] = (*node.source, *length.place)
-    _leaf(to, node)
-
-
-def _wait(to: Translator, node: Explicit) -> None:
-    event = node.take("event", "wait_for", "signal")
-    if event is not None:
-        to.put(node, ("wait_for",), identifier(event.value), event.place)
-        _duration(to, node, "timeout", "timeout", needed=False)
-    else:
-        _duration(to, node, "delay", *_LENGTHS, needed=True)
-    _leaf(to, node)
-
-
-def _script(to: Translator, node: Explicit) -> None:
-    node.settings.clear()
-    to.say(
-        node,
-        ("type",),
-        "a Script cannot be kept: a tree holds no program code, so that it can be checked, stored "
-        "and run again the same",
-        suggestion="write small computations as expressions (`set: {total: ${{ ... }}}`), and put "
-        "the rest behind `http.request` or into a connector of your own",
-        code="not_kept",
-    )
-    node.node["log"] = "a script stood here"
-
-
-def _regex(to: Translator, node: Explicit) -> None:
-    text = node.take("input", "text", "source", "value", "field")
-    pattern = node.take("pattern", "regex", "expression")
-    group = node.take("group", "group_index", "capture_group")
-    found = node.take("output", "variable", "target", "output_variable", "output_key", "name")
-    for what, taken in (("input", text), ("pattern", pattern)):
-        if taken is None:
-            to.say(
-                node,
-                (),
-                f"`{node.type}` needs `{what}`",
-                suggestion=f"add `{what}:` to its config",
-                code="missing_field",
-            )
-    if text is None or pattern is None:
-        node.node["log"] = node.type
-        return
-    name = identifier("match" if found is None else found.value)
-    inside = _bare(text.value)
-    quoted = str(pattern.value).replace("\\", "\\\\").replace("'", "\\'")
-    which = 0 if group is None else group.value
-    which = repr(which) if isinstance(which, str) else which
-    whole = f"${{{{ {inside} | regex_extract('{quoted}', {which}) }}}}"
-    node.node["sequence"] = [
-        {"set": {name: whole}},
-        {"check": f"vars.{name} is not none", "message": "the pattern does not match"},
-    ]
-    to.origins[(*node.target, "sequence", 0, "set")] = (*node.source, *text.place)
-    to.origins[(*node.target, "sequence", 0, "set", name)] = (*node.source, *pattern.place)
-    _leaf(to, node)
-
-
-_APPROVAL: Mapping[str, tuple[str, ...]] = {
-    "title": ("title", "message", "prompt", "question"),
-    "details": ("details", "description", "body"),
-    "from": ("from", "approvers", "assignees", "approver", "assignee"),
-    "quorum": ("quorum", "required_approvals", "min_approvals"),
-}
-
-
-def _approval(to: Translator, node: Explicit) -> None:
-    if "approval" not in NODES:
-        node.settings.clear()
-        to.say(
-            node,
-            ("type",),
-            f"this hub has no approvals, so `{node.type}` cannot be kept",
-            suggestion="wait for an event instead: `wait_for: approved` with a `timeout`",
-            code="not_kept",
-        )
-        node.node["log"] = node.type
-        return
-    for key in node_fields(NODES["approval"]):
-        target = "approval" if key == "title" else key
-        to.move(node, target, *_APPROVAL.get(key, (key,)))
-    if "approval" not in node.node:
-        to.put(node, ("approval",), node.node.get("name") or node.node.get("id") or "Approval")
-    _duration(to, node, "timeout", "timeout", needed=False)
-    _leaf(to, node)
-
-
-# -- parts of the above ---------------------------------------------------------------------------
-
-_LENGTHS = ("duration", "delay", "time", "wait", "length", "for", "timeout")
-
-
-def _need(to: Translator, node: Explicit) -> None:
-    if not node.children:
-        to.say(
-            node,
-            (),
-            f"`{node.type}` has no children",
-            suggestion="add `children:` with a list of nodes",
-            code="missing_field",
-        )
-
-
-def _leaf(to: Translator, node: Explicit) -> None:
-    if node.children:
-        to.say(
-            node,
-            ("children",),
-            f"`{node.type}` takes no children",
-            suggestion="put them beside it, into a Sequence",
-        )
-
-
-def _child(to: Translator, node: Explicit, key: str, *, as_list: bool = False) -> None:
-    _need(to, node)
-    to.put(node, (key,), None)
-    node.node[key] = to.below(node, key) if as_list else to.one(node, key)
-
-
-def _bare(value: Any) -> str:
-    """A value as an expression: what is one whole `${{ }}` loses it."""
-    text = str(value).strip()
-    if text.startswith("${{") and text.endswith("}}"):
-        return text[3:-2].strip()
-    return text if re.fullmatch(r"[a-z]\w*(\.\w+)+", text) else repr(text)
-
-
-def _expression(to: Translator, node: Explicit, key: str, *names: str, needed: bool = True) -> None:
-    found = node.take(*names)
-    if found is not None:
-        to.put(node, (key,), found.value, found.place)
-    elif needed:
-        to.say(
-            node,
-            (),
-            f"`{node.type}` needs `{names[0]}`",
-            suggestion=f"add `{names[0]}: ...` to its config; it is also read as "
-            f"{listed(names[1:])}",
-            code="missing_field",
-        )
-        to.put(node, (key,), "true" if key != "for_each" else [])
-
-
-def _condition_of(to: Translator, node: Explicit) -> Taken:
-    names = ("condition", "expression", "check", "expr", "predicate", "when")
-    found = node.take(*names)
-    if found is None:
-        to.say(
-            node,
-            (),
-            f"`{node.type}` needs `condition`",
-            suggestion="add `condition: <expression>` to its config",
-            code="missing_field",
-        )
-        return Taken("true", "condition", ())
-    return found
-
-
-def _condition(to: Translator, node: Explicit, key: str) -> None:
-    found = _condition_of(to, node)
-    to.put(node, (key,), found.value, found.place)
-
-
-def _length(to: Translator, node: Explicit, *names: str) -> Taken | None:
-    """A length of time by any of the names, also with its unit in the name."""
-    units = {"_ms": "ms", "_milliseconds": "ms", "_seconds": "s", "_minutes": "m", "_hours": "h"}
-    spelled = {f"{name}{end}": unit for name in names for end, unit in units.items()}
-    spelled |= {"milliseconds": "ms", "ms": "ms", "seconds": "s", "minutes": "m", "hours": "h"}
-    spelled |= {"days": "d"}
-    found = node.take(*names, *spelled)
-    if found is None:
-        return None
-    bare = isinstance(found.value, (int, float)) and not isinstance(found.value, bool)
-    if not bare and not (isinstance(found.value, str) and _NUMBER.fullmatch(found.value.strip())):
-        return found
-    unit = spelled.get(found.name)
-    if unit is None:
-        to.say(
-            node,
-            found.place,
-            f"{found.value} has no unit and is read as seconds",
-            suggestion=f'write "{found.value}s"',
-            code="differs",
-            severity="warning",
-        )
-    return Taken(f"{found.value}{unit or 's'}", found.name, found.place)
-
-
-def _duration(to: Translator, node: Explicit, key: str, *names: str, needed: bool) -> None:
-    found = _length(to, node, *names)
-    if found is not None:
-        to.put(node, (key,), found.value, found.place)
-    elif needed:
-        _no_length(to, node)
-        to.put(node, (key,), "0s")
-
-
-def _no_length(to: Translator, node: Explicit) -> None:
-    to.say(
-        node,
-        (),
-        f"`{node.type}` does not say how long",
-        suggestion='add `duration: "7 days"` to its config',
-        code="missing_field",
-    )
 
 
 def generic(written: str) -> Make | None:
@@ -577,7 +235,7 @@ def generic(written: str) -> Make | None:
             to.put(node, (written,), arguments, (node.settings_key,) if arguments else ())
             if connection is not None:
                 to.put(node, ("connection",), connection.value, connection.place)
-            _leaf(to, node)
+            no_children(to, node)
 
         return call
     verb = words(written, "_").replace("-", "_")
@@ -628,17 +286,17 @@ TYPES: Mapping[str, Make] = {
     "ForceSuccess": _decorated("always"),
     "ForceFailure": _force_failure,
     "RunOnce": _run_once,
-    "SoftAssert": _soft_assert,
-    "Precondition": _precondition,
-    "HumanApproval": _approval,
-    "LogMessage": _log,
-    "PrintAction": _log,
-    "MockAction": _mock,
-    "CounterAction": _counter,
-    "CheckCondition": _check,
-    "AlwaysCondition": _always_condition,
-    "WaitAction": _wait,
-    "RegexExtract": _regex,
-    "Script": _script,
+    "SoftAssert": leaves.soft_assert,
+    "Precondition": leaves.precondition,
+    "HumanApproval": leaves.approval,
+    "LogMessage": leaves.log,
+    "PrintAction": leaves.log,
+    "MockAction": leaves.mock,
+    "CounterAction": leaves.counter,
+    "CheckCondition": leaves.check,
+    "AlwaysCondition": leaves.always_condition,
+    "WaitAction": leaves.wait,
+    "RegexExtract": leaves.regex_extract,
+    "Script": leaves.script,
 }
 """What makes each type; the first of several names is the one that is suggested."""

@@ -27,7 +27,7 @@ FieldPlaces = Mapping[tuple[Place, str], Place]
 """Where a node's field stands, by the node's place and the field's attribute."""
 
 _SCOPE = ("event", "vars", "steps", "run", "callback", "now")
-_RUN = ("id", "key", "tree", "started_at", "attempt", "url")
+_RUN = ("id", "key", "tree", "started_at")
 _EVENT = (
     "id",
     "source",
