@@ -228,8 +228,9 @@ class Dispatcher:
         assert run_id is not None
         if self._may_be_repeated(entry):
             had = await self._runs.had(run_id, delivery, entry.received_at)
-            if had is not None and had != "started":
-                return _record(match, "duplicate", _HAD)
+            if had is not None:
+                # The server has forgotten its own requests of a run that went on in a new part.
+                return _record(match, "started" if had == "started" else "duplicate", _HAD)
         start = await self._prepared(match, tree, delivery, router)
         # Each step is atomic on the server, and a run that closes between two of them sends us
         # round again, so the event is never lost and never used twice.

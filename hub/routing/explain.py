@@ -72,7 +72,7 @@ async def explain(entry: Entry, router: Router, runs: Runs) -> Explanation:
     # A tree and its former definitions mostly agree; what they say alike is said once.
     told = {
         (m.tree, m.subscription, m.outcome, m.run_id): m
-        for m in reversed(router.explain(entry.trigger, entry.event))
+        for m in reversed(router.explain(entry.trigger, original(entry.event)))
     }
     matches = list(reversed(told.values()))
     recorded = {(d.tree, d.subscription): d for d in entry.deliveries}

@@ -172,3 +172,17 @@ async def test_restart_begins_a_dormant_run(tmp_path: Path, server: DevServer) -
         await sent(hub, "go")
         state = await hub.state(hub.run_id("u1"), "running", waiting_for=["paid"])
         assert state.steps["first"]["id"] == paid.id
+
+
+async def test_no_event_is_early_for_a_run_that_may_not_come(
+    tmp_path: Path, server: DevServer
+) -> None:
+    project = project_of(tmp_path, start="{event: go, rerun: after_failure}")
+    async with hub_of(project, server.address) as hub:
+        await sent(hub, "go")
+        for kind in ("paid", "paid", "done"):
+            await sent(hub, kind)
+        await hub.state(hub.run_id("u1"), "succeeded")
+        entry = await sent(hub, "paid")
+        assert [d.outcome for d in entry.deliveries] == ["no_run"]
+        assert "after_failure" in str(entry.deliveries[0].reason)

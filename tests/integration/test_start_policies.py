@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -216,3 +216,29 @@ async def test_starts_that_race_make_one_run(tmp_path: Path, server: DevServer) 
         ids = await asyncio.gather(*(hub.send("go", "u1") for _ in range(10)))
         entries = [await hub.settled(event_id) for event_id in ids]
         assert sorted(outcomes(entry)[0] for entry in entries) == ["ignored"] * 9 + ["started"]
+
+
+async def test_a_restart_that_is_told_again_after_its_run_ended_starts_nothing(
+    tmp_path: Path, server: DevServer
+) -> None:
+    """The run that was restarted goes on as another to the server, which forgets what began it."""
+    project = project_of(tmp_path, "{event: go, when_running: restart}")
+    async with hub_of(project, server.address) as hub:
+        await sent(hub, "go")
+        await hub.state(hub.run_id("u1"), "running", waiting_for=["done"])
+        second = await sent(hub, "go")
+
+        async def begun_again() -> bool:
+            event = (await hub.runs.show(hub.run_id("u1"))).event
+            return event is not None and event.id == second.id
+
+        await eventually(begun_again)
+        await sent(hub, "done")
+        ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
+        # As a dispatcher finds it that has started after the crash.
+        hub.dispatcher._began = datetime.now(UTC)
+        router = hub.dispatcher._router()
+        matches = router.route("app", second.event)
+        (record,) = await hub.dispatcher._attempt(second, second.event, matches, router)
+        assert record.outcome == "started"
+        assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
