@@ -46,6 +46,7 @@ __all__ = [
     "LinkMark",
     "OpenApproval",
     "approval_at",
+    "approval_id",
     "person",
 ]
 
@@ -303,6 +304,14 @@ def approval_at(state: NodeState | None) -> ApprovalState | None:
         # From an earlier part of the run it comes as plain JSON.
         state.memory = msgspec.convert(state.memory, ApprovalState)
     return state.memory
+
+
+def approval_id(state: NodeState) -> str | None:
+    """The id of the approval that a node asks or has asked for."""
+    approval = approval_at(state)
+    if approval is not None:
+        return approval.id
+    return state.result["id"] if isinstance(state.result, dict) else None
 
 
 class Desk:

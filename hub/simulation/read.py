@@ -8,6 +8,7 @@ from typing import Any
 from hub.connector import Action
 from hub.errors import InvalidDefinition
 from hub.routing.router import Router
+from hub.simulation.read_decisions import read_decisions
 from hub.simulation.read_events import EventReader
 from hub.simulation.read_expectation import ExpectationReader
 from hub.simulation.read_mocks import MockReader
@@ -19,7 +20,7 @@ from hub.tree.yaml import read_yaml
 
 __all__ = ["load_scenarios", "read_scenario"]
 
-_SCENARIO = ("name", "start", "events", "mocks", "expect")
+_SCENARIO = ("name", "start", "events", "decisions", "mocks", "expect")
 
 
 def load_scenarios(
@@ -76,6 +77,7 @@ def _scenario(reading: Reading, place: Place, value: Any) -> Scenario | None:
     events = EventReader(reading)
     began, start, run_id = events.start((*place, "start"), value["start"])
     happenings = events.events((*place, "events"), value.get("events"), began, run_id)
+    decisions = read_decisions(reading, (*place, "decisions"), value.get("decisions"))
     mocks = MockReader(reading).mocks((*place, "mocks"), value.get("mocks"))
     expect = ExpectationReader(reading).expectation((*place, "expect"), value.get("expect"))
     if start is None or run_id is None:
@@ -87,6 +89,7 @@ def _scenario(reading: Reading, place: Place, value: Any) -> Scenario | None:
         run_id=run_id,
         start=start,
         happenings=happenings,
+        decisions=decisions,
         mocks=mocks,
         expect=expect,
         start_time=began,

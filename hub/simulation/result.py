@@ -14,6 +14,7 @@ from hub.run.state import Failure
 
 __all__ = [
     "SimulatedCall",
+    "SimulatedDecision",
     "SimulatedDelivery",
     "SimulatedEvent",
     "SimulatedRun",
@@ -48,6 +49,18 @@ class SimulatedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     run_id: str | None = None
     reason: str | None = None
+
+
+class SimulatedDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody decided, and what became of it: `recorded`, or the code of why it was not."""
+
+    number: int
+    run_id: str
+    who: str
+    decision: Literal["approve", "reject"]
+    at: datetime
+    outcome: str
+    message: str | None = None
 
 
 class SimulatedEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +121,7 @@ class SimulationResult(msgspec.Struct, frozen=True, kw_only=True):
     calls: list[SimulatedCall]
     logs: list[str]
     now: datetime
+    decisions: list[SimulatedDecision] = []
 
     def calls_of(self, run: SimulatedRun) -> list[SimulatedCall]:
         """The calls of a run and of its children, in order."""

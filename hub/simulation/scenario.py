@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,7 +17,7 @@ from hub.simulation.mocks import Mock
 from hub.simulation.result import SimulatedRun, SimulationResult
 from hub.simulation.simulation import START_TIME, Simulation
 
-__all__ = ["Happening", "Scenario", "Verdict", "live", "run_scenario"]
+__all__ = ["Happening", "Scenario", "ScriptedDecision", "Verdict", "live", "run_scenario"]
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,22 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str | None = None
 
 
+class ScriptedDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What one person decides, so long after the start.
+
+    `node` is the id of the approval, where the run may have several open. `outcome` is what is
+    expected to become of it: `recorded`, or the code of why it is not.
+    """
+
+    after: timedelta
+    who: str
+    decision: Literal["approve", "reject"]
+    node: str | None = None
+    comment: str | None = None
+    form: Mapping[str, Any] = {}
+    outcome: str = "recorded"
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """One test of a tree. `run_id` is the run that its start event starts."""
 
@@ -40,6 +57,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     start: Happening
     happenings: Sequence[Happening] = ()
+    decisions: Sequence[ScriptedDecision] = ()
     mocks: Mapping[str, Sequence[Mock]] = {}
     expect: Expectation = Expectation()
     start_time: datetime = START_TIME
@@ -94,6 +112,16 @@ def live(
                 simulation.cancel(scenario.run_id, at=happening.after)
             else:
                 simulation.send(happening.event, happening.trigger, at=happening.after)
+        for one in scenario.decisions:
+            simulation.decide(
+                scenario.run_id,
+                one.who,
+                one.decision,
+                node=one.node,
+                comment=one.comment,
+                form=one.form,
+                at=one.after,
+            )
         return simulation.run()
 
 
@@ -116,4 +144,9 @@ def _fates(scenario: Scenario, result: SimulationResult) -> list[Difference]:
             differences.append(
                 Difference(what=f"outcome of {what}", expected=happening.outcome, got=got)
             )
+    for planned, came in zip(scenario.decisions, result.decisions, strict=True):
+        if came.outcome != planned.outcome:
+            what = f"decision of {planned.who}"
+            got = f"{came.outcome}: {came.message}" if came.message else came.outcome
+            differences.append(Difference(what=what, expected=planned.outcome, got=got))
     return differences

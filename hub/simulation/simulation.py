@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from hub.connector import Action, installed_actions
-from hub.errors import NodeFailed, NotFound
+from hub.errors import HubError, NodeFailed, NotFound
 from hub.event import Event
 from hub.routing.router import Match, Router
 from hub.run import (
@@ -25,10 +25,12 @@ from hub.run import (
     ended_reason,
     meeting,
 )
+from hub.run.approvals import Decision, approval_id
 from hub.simulation.home import SimulatedHome, World
 from hub.simulation.loop import VirtualLoop
 from hub.simulation.mocks import Mock, Mocks
 from hub.simulation.result import (
+    SimulatedDecision,
     SimulatedDelivery,
     SimulatedEvent,
     SimulatedRun,
@@ -36,6 +38,7 @@ from hub.simulation.result import (
 )
 from hub.tree import Tree, tree_from_document
 from hub.tree.needs import needed_trees
+from hub.tree.nodes.approval import Approval
 
 __all__ = ["START_TIME", "Simulation"]
 
@@ -78,6 +81,8 @@ class Simulation:
         self._latest: dict[str, _Live] = {}
         self._seen: set[tuple[str, str]] = set()
         self._events: list[SimulatedEvent] = []
+        self._decisions: dict[int, SimulatedDecision] = {}
+        self._planned = 0
 
     def __enter__(self) -> Simulation:
         return self
@@ -99,6 +104,39 @@ class Simulation:
     def cancel(self, run_id: str, *, at: datetime | timedelta = timedelta(0)) -> None:
         """Plan that somebody asks the run to stop."""
         self._plan(at, partial(self._cancel, run_id))
+
+    def decide(
+        self,
+        run_id: str,
+        who: str,
+        decision: Literal["approve", "reject"],
+        *,
+        node: str | None = None,
+        comment: str | None = None,
+        form: Mapping[str, Any] | None = None,
+        at: datetime | timedelta = timedelta(0),
+    ) -> None:
+        """Plan what somebody decides on an approval of the run, the one of that id if given."""
+        number = self._planned
+        self._planned += 1
+
+        def come() -> None:
+            outcome, message = "recorded", None
+            try:
+                self._decide(run_id, number, who, decision, node, comment, dict(form or {}))
+            except HubError as error:
+                outcome, message = error.code, error.message
+            self._decisions[number] = SimulatedDecision(
+                number=number,
+                run_id=run_id,
+                who=who,
+                decision=decision,
+                at=self.now,
+                outcome=outcome,
+                message=message,
+            )
+
+        self._plan(at, come)
 
     def _plan(self, at: datetime | timedelta, what: Any) -> None:
         offset = at if isinstance(at, timedelta) else at - self._world.start
@@ -124,6 +162,7 @@ class Simulation:
             events=list(self._events),
             calls=[msgspec.structs.replace(call) for call in self._world.calls],
             logs=list(self._world.logs),
+            decisions=[self._decisions[number] for number in sorted(self._decisions)],
             now=self.now,
         )
 
@@ -273,6 +312,43 @@ class Simulation:
         self._runs.append(live)
         self._latest[run_id] = live
         return live
+
+    def _decide(
+        self,
+        run_id: str,
+        number: int,
+        who: str,
+        decision: Literal["approve", "reject"],
+        node: str | None,
+        comment: str | None,
+        form: dict[str, Any],
+    ) -> None:
+        live = self._latest.get(run_id)
+        if live is None or live.task.done():
+            raise NotFound(f"no run {run_id} is live")
+        asked = [
+            (path, state, approval_id(state))
+            for path, state in live.run.state.nodes.items()
+            if state.type == Approval.verb and node in (None, state.id)
+        ]
+        # An open one rather than one that has ended, and of these the latest.
+        asked.sort(key=lambda one: one[1].status == "waiting")
+        if not asked or asked[-1][2] is None:
+            raise NotFound("the run has asked for no such approval")
+        path, _, approval = asked[-1]
+        assert approval is not None
+        live.run.desk.decide(
+            Decision(
+                id=f"decision-{number}",
+                path=path,
+                approval=approval,
+                decision=decision,
+                who=who,
+                how="scenario",
+                comment=comment,
+                form=form,
+            )
+        )
 
     def _cancel(self, run_id: str) -> None:
         live = self._latest.get(run_id)
