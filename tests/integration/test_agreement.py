@@ -23,7 +23,7 @@ from hub.temporal.dev_server import DevServer
 from hub.temporal.worker import make_worker
 from tests.stories import Acting, Story, collect_stories, essence, essence_of
 
-STORIES = 60
+STORIES = 52
 AT_ONCE = 8
 ENDED = ("succeeded", "failed", "cancelled")
 LONG = timedelta(days=4000)
