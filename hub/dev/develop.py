@@ -19,6 +19,7 @@ import structlog
 from temporalio.client import Client
 
 from hub.api import Services, create_app
+from hub.blobs import FileBlobs
 from hub.dev.changes import Changes
 from hub.dev.http import listen, serve_http
 from hub.dev.inbox import Inbox
@@ -35,8 +36,8 @@ from hub.routing.dispatcher import Dispatcher
 from hub.routing.housekeeping import forget_definitions
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
-from hub.routing.sources import TreeFiles
 from hub.routing.schedules import ProjectSchedules
+from hub.routing.sources import TreeFiles
 from hub.run import Runs
 from hub.settings import Settings
 from hub.temporal.approvals import TemporalApprovals
@@ -111,6 +112,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
                 connections=live.connections,
                 links=links,
                 intake=JournalIntake(journal),
+                blobs=FileBlobs(state / "blobs"),
             )
         )
 
