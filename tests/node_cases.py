@@ -39,6 +39,7 @@ class Case:
     """A story: what the tree does, which events come when, and what is to come of it.
 
     `done` are the numbers of the calls in their order. `cancel` is when somebody stops the run.
+    `others` are the trees that it runs, with what they do, and `others_done` what their runs call.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Case:
     done: tuple[int, ...] | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, str] = field(default_factory=dict)
+    others_done: tuple[int, ...] | None = None
 
     @property
     def tree(self) -> Tree:
@@ -117,8 +119,8 @@ def mocks() -> dict[str, list[Mock]]:
     refused = MockFailure(code="refused", message="turned down", retryable=False)
     broken = MockFailure(code="broken", message="no answer")
     fails = [
-        Mock(when=compile_expression(_FAILS.format('refused')), fail=refused),
-        Mock(when=compile_expression(_FAILS.format('broken')), fail=broken, times=1000),
+        Mock(when=compile_expression(_FAILS.format("refused")), fail=refused),
+        Mock(when=compile_expression(_FAILS.format("broken")), fail=broken, times=1000),
     ]
     works = [
         Mock(when=compile_expression(f"arguments.n == {n}"), result={"n": n}) for n in range(1, 20)
@@ -430,6 +432,7 @@ CASES = [
             "run-child": "  - {test.do: {n: '${{ event.data.n }}'}}\n",
             "run-failing": "  - {fail: {message: 'no', code: lost}}\n",
         },
+        others_done=(1, 5),
         done=(2, 4),
     ),
     Case(
@@ -439,6 +442,7 @@ CASES = [
         cancel=_H,
         status="cancelled",
         done=(),
+        others_done=(2,),
     ),
     Case(
         "emit",

@@ -28,10 +28,11 @@ def make_worker(
     intake: Intake | None = None,
     blobs: Blobs | None = None,
     task_queue: str = "hub",
+    max_cached: int = 1000,
 ) -> Worker:
     """A worker for every tree. `connections` gives the project's connections as they are now;
     `intake` takes in the events that trees emit; `blobs` keep results too large for a run, and are
-    the same for all workers.
+    the same for all workers. `max_cached` runs are held in memory; others are replayed when they go on.
 
     The workflow runs unsandboxed, which is several times faster; the stored histories that the
     tests replay in fresh processes are what guards its determinism instead.
@@ -47,7 +48,7 @@ def make_worker(
         workflow_runner=UnsandboxedWorkflowRunner(),
         # Temporal's own default reads the code of every loaded module, for more than a second.
         build_id=f"hub-{__version__}",
-        max_cached_workflows=1000,
+        max_cached_workflows=max_cached,
         # A worker that was killed holds its cached runs back for this long.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=5),

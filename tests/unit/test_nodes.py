@@ -32,6 +32,9 @@ def check(case: Case, result: SimulationResult) -> None:
     case.check(state.status, state.result, error, state.vars)
     if case.done is not None:
         assert tuple(call.arguments["n"] for call in run.calls) == case.done
+    if case.others_done is not None:
+        others = [call for run in result.runs if run.state.tree != case.name for call in run.calls]
+        assert tuple(call.arguments["n"] for call in others) == case.others_done
     assert state.waiting_for == []
 
 
