@@ -109,7 +109,7 @@ function View({ view, id, query }: { view: string; id: string; query: URLSearchP
         <EventsView query={query} />
       );
     case "trees":
-      return id ? <TreeView name={id} isNew={query.has("new")} /> : <TreesView />;
+      return id ? <TreeView key={id} name={id} isNew={query.has("new")} /> : <TreesView />;
     case "triggers":
       return <TriggersView />;
     default:

@@ -240,12 +240,14 @@ export function Field({
   children: ReactNode;
 }) {
   return (
-    // biome-ignore lint/a11y/noLabelWithoutControl: the control is among the children
-    <label className="field">
-      <span className="field-name">{label}</span>
-      {children}
+    <div className="field">
+      {/* biome-ignore lint/a11y/noLabelWithoutControl: the control is among the children */}
+      <label>
+        <span className="field-name">{label}</span>
+        {children}
+      </label>
       {hint && <span className="field-hint">{hint}</span>}
-    </label>
+    </div>
   );
 }
 

@@ -60,11 +60,13 @@ const Text = lazy(() => import("../editor/text"));
 const DRAGGED_PATH = "application/x-hub-path";
 
 export default function TreeView({ name, isNew }: { name: string; isNew: boolean }) {
+  // A tree that was new when it was opened stays open once it is saved.
+  const [began] = useState(isNew);
   const tree = useResource(`tree ${name}`, (signal) => hub.tree(name, signal));
   const triggers = useResource("triggers", hub.triggers);
   const webhook = triggers.data?.items.find((trigger) => trigger.kind === "webhook")?.name;
   if (tree.data) return <Editor key={name} tree={tree.data} reload={tree.refresh} />;
-  if (isNew && tree.problem?.status === 404 && (triggers.data || triggers.problem)) {
+  if (began && tree.problem?.status === 404 && (triggers.data || triggers.problem)) {
     const draft: Tree = {
       name,
       hash: "",
@@ -78,11 +80,11 @@ export default function TreeView({ name, isNew }: { name: string; isNew: boolean
   return (
     <Page title={name} above={<Link href="/trees">Trees</Link>}>
       <Panel>
-        {tree.problem?.status === 404 && !isNew ? (
+        {tree.problem?.status === 404 && !began ? (
           <Empty icon="trees" title="The project has no such tree">
             <Link href="/trees">See its trees</Link>
           </Empty>
-        ) : tree.problem && !isNew ? (
+        ) : tree.problem && !began ? (
           <ProblemNote problem={tree.problem} retry={tree.refresh} />
         ) : (
           <Skeleton rows={10} />
@@ -205,13 +207,21 @@ function Editor({
   }
 
   function onKey(event: KeyboardEvent) {
-    if ((event.target as Element).closest("input, textarea, select, .cm-editor")) return;
     const command = event.ctrlKey || event.metaKey;
     const key = event.key.toLowerCase();
     const done = () => {
       event.preventDefault();
       event.stopPropagation();
     };
+    const target = event.target as HTMLElement;
+    if (command && key === "s") {
+      done();
+      // What is being typed into a form counts, too.
+      if (target.closest(".editor-form")) target.blur();
+      save();
+      return;
+    }
+    if (target.closest("input, textarea, select, .cm-editor")) return;
     if (command && key === "z") {
       done();
       if (event.shiftKey) editor.current?.redo();
@@ -219,9 +229,6 @@ function Editor({
     } else if (command && key === "y") {
       done();
       editor.current?.redo();
-    } else if (command && key === "s") {
-      done();
-      save();
     } else if (!isEditable) {
       return;
     } else if (
@@ -268,8 +275,8 @@ function Editor({
   }
 
   async function save() {
-    if (isReadOnly || !isChanged) return;
     const sent = latest.current;
+    if (isReadOnly || sent === saved.text) return;
     try {
       const answer = await hub.saveTree(tree.name, sent, saved.etag);
       setSaved({ text: sent, etag: answer.etag ?? null });
@@ -396,7 +403,10 @@ function Editor({
               language={words?.language}
               events={events}
               diagnostics={diagnostics}
-              onText={setText}
+              onText={(next) => {
+                latest.current = next;
+                setText(next);
+              }}
               onCursor={(offset) => {
                 const places = [...nodes.values()].map((one) => one.place);
                 const place = placeAt(read(latest.current), offset, places);
