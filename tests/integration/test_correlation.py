@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from hub.links import Links
 from hub.routing.housekeeping import forget_definitions
 from hub.routing.journal import DeliveryRecord, Entry
 from hub.routing.router import Router
-from hub.run import CALLBACK, Delivery
+from hub.run import CALLBACK, Delivery, RunState
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
@@ -262,6 +263,30 @@ async def test_a_start_event_that_a_closed_run_had_starts_no_other(
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
 
 
+async def test_what_an_earlier_run_had_does_not_reach_a_later_one(
+    tmp_path: Path, server: DevServer
+) -> None:
+    """It was handed to a run that has closed since, and another of the key has begun."""
+    do = "  - wait_for: paid\n  - wait_for: go\n"
+    async with hub_of(project_of(tmp_path, do), server.address) as hub:
+        await sent(hub, "go")
+        second = await sent(hub, "go")
+        await sent(hub, "paid")
+        await hub.state(hub.run_id("u1"), "succeeded")
+        await sent(hub, "go")
+        await hub.state(hub.run_id("u1"), "running", waiting_for=["paid"])
+        delivery = Delivery(event=second.event, trigger="app")
+
+        async def known() -> bool:
+            found = await hub.runs.had(hub.run_id("u1"), delivery, second.received_at)
+            return found is not None
+
+        assert await eventually(known)
+        hub.dispatcher._began = datetime.now(UTC)
+        assert (await attempted(hub, second)).outcome == "duplicate"
+        assert len((await hub.runs.show(hub.run_id("u1"))).mailbox.handled) == 1
+
+
 # -- callback links and key reuse ------------------------------------------------------------
 
 
@@ -321,12 +346,16 @@ async def test_a_subscription_that_was_changed_still_finds_the_runs_of_before(
         trees = [renamed.replace(b'== \\"paid\\"', b'== \\"settled\\"'), rekeyed]
         for key, document in zip(("u1", "u2"), trees, strict=True):
             router = Router([load_tree(document.decode())], [old])
-            hub.dispatcher._router = lambda router=router: router
+            hub.dispatcher._router = partial(_same, router)
             await sent(hub, "paid", key)
             await hub.state(hub.run_id(key), "succeeded")
         hub.dispatcher._router = lambda: Router([], [old])
         await sent(hub, "paid", "u3")
         await hub.state(hub.run_id("u3"), "succeeded")
+
+
+def _same(router: Router) -> Router:
+    return router
 
 
 async def test_a_definition_is_dropped_when_no_run_uses_it(
@@ -374,7 +403,14 @@ async def test_3000_signals_to_one_run(tmp_path: Path, server: DevServer) -> Non
                 for n in range(begin, begin + 500)
             ]
             await hub.intake.accept("app", events)
-        state = await hub.state(hub.run_id("u1"), "succeeded")
+
+        async def done() -> RunState | None:
+            # Asking for the state of so busy a run takes its worker's time.
+            await asyncio.sleep(0.5)
+            state = await hub.runs.show(hub.run_id("u1"))
+            return state if state.status == "succeeded" else None
+
+        state = await eventually(done, patience=240)
         assert state.part > 1
         assert state.mailbox.received == count
 

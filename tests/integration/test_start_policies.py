@@ -136,7 +136,7 @@ async def test_a_restart_told_twice_is_one_restart(tmp_path: Path, server: DevSe
 
         async def told() -> list[str]:
             state = await hub.runs.show(hub.run_id("u1"))
-            words = [h.outcome for h in state.mailbox.handled]
+            words = [str(h.outcome) for h in state.mailbox.handled]
             return words if "duplicate" in words else []
 
         assert await eventually(told) == ["started", "duplicate"]
