@@ -1,0 +1,94 @@
+"""Records the history of one run of each kind of node, for `test_replay.py`.
+
+`python -m tests.integration.record` lives the stories of `tests/node_cases.py` on a Temporal server
+of its own and writes `tests/histories/<story>.json`. Do so when the commands of runs change on
+purpose, before there are runs in the world that would be broken by that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hub.temporal.dev_server import DevServer
+from hub.temporal.workflow import Limits
+from hub.tree import load_tree
+from tests.integration.doing import Place, doing, live
+from tests.node_cases import CASES, Case, delivery
+
+HISTORIES = Path(__file__).parents[1] / "histories"
+IN_PARTS = load_tree("""
+tree: parts
+events:
+  begin: {webhook: app, where: event.type == "begin", key: event.data.user_id}
+  first: {webhook: app, where: event.type == "first", key: event.data.user_id}
+start: begin
+vars: {came: []}
+do:
+- timeout: 9 days
+  race:
+  - {delay: 10 days}
+  - repeat: 12
+    do:
+    - {wait_for: first}
+    - {test.do: {n: "${{ index + 1 }}"}}
+    - {set: {came: "${{ vars.came + [index] }}"}}
+""")
+
+
+async def record(cases: Iterable[Case], folder: Path) -> None:
+    """Write the histories of the stories, and of a run that goes on in parts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    async with DevServer() as server:
+        with tempfile.TemporaryDirectory(prefix="record-") as place:
+            async with doing(server.address, Path(place)) as whole:
+                for case in cases:
+                    state = await live(whole, case, "k")
+                    await _write(whole, state.id, None, folder / f"{case.name}.json")
+        with tempfile.TemporaryDirectory(prefix="parts-") as place:
+            limits = Limits(events=25)
+            async with doing(server.address, Path(place), limits=limits) as parts:
+                await _record_parts(parts, folder)
+
+
+async def _record_parts(place: Place, folder: Path) -> None:
+    """A run in parts: the first of them, and the last."""
+    run_id = await place.start({"parts": IN_PARTS}, "parts", "k")
+    handle = place.client.get_workflow_handle(run_id)
+    first = (await handle.describe()).run_id
+    for number in range(12):
+        await place.until_waiting(run_id)
+        await place.runs.deliver(run_id, delivery("first", "k", f"{number}"))
+        while number not in (await place.runs.show(run_id)).vars["came"]:
+            await asyncio.sleep(0.02)
+    state = await place.until_ended(run_id)
+    assert state.part > 2
+    await _write(place, run_id, first, folder / "parts-first.json")
+    await _write(place, run_id, None, folder / "parts-last.json")
+
+
+async def _write(place: Place, workflow_id: str, run_id: str | None, file: Path) -> None:
+    handle = place.client.get_workflow_handle(workflow_id, run_id=run_id)
+    history = json.loads((await handle.fetch_history()).to_json())
+    file.write_text(json.dumps(_plain(history), separators=(",", ":")) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Without what tells of the machine."""
+    if isinstance(value, dict):
+        return {
+            key: "recorded" if key == "identity" else _plain(item)
+            for key, item in value.items()
+            if key != "stackTrace"
+        }
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:]
+    asyncio.run(record([c for c in CASES if not names or c.name in names], HISTORIES))
