@@ -117,9 +117,29 @@ def _label(place: str, node: Mapping[str, Any], now: datetime) -> Text:
         label.append(f"  {length(ended - began)}", style="dim")
     if node.get("error"):
         label.append("  ").append_text(_failure(node["error"]))
-    elif node.get("result") is not None:
+    elif node.get("result") is not None and node["type"] != "approval":
         label.append(f"  → {short_json(node['result'])}", style="dim")
+    if node["type"] == "approval" and isinstance(node.get("result"), dict):
+        label.append("  ").append_text(_approval(node["result"]))
     return label
+
+
+def _approval(asked: Mapping[str, Any]) -> Text:
+    """Who has decided what, how, and who was asked again."""
+    words = [f"{asked['approvals']} of {asked['quorum']} approvals"]
+    for one in asked["by"]:
+        said = "approved" if one["decision"] == "approve" else "rejected"
+        comment = f": {short_json(one['comment'])}" if one.get("comment") else ""
+        words.append(f"{said} by {one['who']} ({one['how']}){comment}")
+    if asked["timed_out"]:
+        words.append("its time was over")
+    if asked["reminders"]:
+        words.append(f"reminded {asked['reminders']} times")
+    further = (", ".join(step["to"]) or "nobody else" for step in asked["escalations"])
+    words += [f"escalated to {people}" for people in further]
+    if asked["unsent"]:
+        words.append(f"{len(asked['unsent'])} mails not sent")
+    return Text("; ".join(words), style="dim")
 
 
 def _failure(error: Mapping[str, Any]) -> Text:

@@ -29,7 +29,7 @@ from hub.run.home import ActionCall
 from hub.run.outside import make_call
 from hub.run.state import NodeState
 from hub.tree.concurrency import first_done, halt, spawn
-from hub.tree.node import Node
+from hub.tree.node import Node, Retry
 from hub.tree.nodes.approval import Approval, FormField, Notify, Question
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ _MAX_ID = 100
 _MAX_TEXT = 4000
 _MAX_FAILED = 20
 _LINK_LASTS = timedelta(days=30)
+# After an hour it is noted as not sent; a later reminder is another try.
+_MAIL_RETRY = Retry(attempts=14, backoff=timedelta(seconds=2), max=timedelta(minutes=10))
 _NO_MAIL = ("unknown_connection", "unknown_connector", "unknown_action")
 _SUBJECTS = {
     "asked": "Your approval is asked for",
@@ -320,7 +322,10 @@ class Desk:
     def __init__(self, run: TreeRun) -> None:
         self._run = run
         self._wakes: dict[str, asyncio.Future[None]] = {}
-        self.used = False
+        self.used = any(
+            node.type == Approval.verb and node.memory is not None
+            for node in run.state.nodes.values()
+        )
         """Has an approval been open in this part of the run?"""
 
     # -- decisions ------------------------------------------------------------------------
@@ -441,6 +446,7 @@ class Desk:
                     if approval.outcome != "pending":
                         break
                     home.changed()
+                    self._run.consider()
                     for notice in approval.outbox:
                         if notice.number not in mails:
                             mails[notice.number] = spawn(self._tell(view, node, approval, notice))
@@ -547,7 +553,7 @@ class Desk:
         place = f"{view.path(node)}.mail[{notice.number}]"
         await self._run.admit(place)
         try:
-            await self._run.home.call(self._mail(view, node, place, approval, notice), None)
+            await self._run.home.call(self._mail(view, node, place, approval, notice), _MAIL_RETRY)
         except NodeFailed as error:
             if error.failure not in _NO_MAIL or isinstance(approval.notify, Notify):
                 said = f"{notice.to}: {error.failure}: {error.message}"[:300]

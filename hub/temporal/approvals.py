@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -120,7 +121,7 @@ class TemporalApprovals:
         try:
             async with reaching(run_id):
                 answer = await asyncio.wait_for(
-                    handle.execute_update("decide", decision, id=decision.id),
+                    handle.execute_update("decide", decision, id=_update_id(decision)),
                     _RPC_TIMEOUT.total_seconds(),
                 )
         except NotFound:
@@ -138,6 +139,11 @@ class TemporalApprovals:
                 raise _REFUSALS.get(cause.type or "", NotFound)(cause.message) from None
             raise NotFound("The run ended before this decision reached it.") from None
         return msgspec.convert(answer, Answer)
+
+
+def _update_id(decision: Decision) -> str:
+    """Temporal answers an id that it knows with what became of it, so it is of one approval."""
+    return hashlib.sha256(f"{decision.approval}\0{decision.id}".encode()).hexdigest()[:36]
 
 
 def _person(name: str) -> str:

@@ -21,6 +21,7 @@ from hub.event import Event
 from hub.expressions import Expression
 from hub.links import Links
 from hub.run import EMIT, ActionCall, Delivery, key_text
+from hub.run.approvals import OpenApproval
 from hub.temporal.actions import Actions
 from hub.temporal.workflow import RunInput, TreeWorkflow
 from hub.tree import Subscription, Tree
@@ -106,6 +107,9 @@ class StandaloneWorkflow(TreeWorkflow):
         return None
 
     def _publish_waiting(self, waiting: list[str]) -> None:
+        return
+
+    def _publish_approvals(self, approvals: Sequence[OpenApproval]) -> None:
         return
 
 
