@@ -6,9 +6,9 @@ done; with `fail: broken` nobody knows what was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,9 +19,10 @@ from hub.event import Event
 from hub.expressions import compile_expression
 from hub.run import Delivery
 from hub.simulation import Mock, MockFailure
+from hub.simulation.home import SimulatedHome
 from hub.tree import Tree, load_tree
 
-__all__ = ["CASES", "Case", "Doing", "delivery", "mocks"]
+__all__ = ["CASES", "Case", "Doing", "delivery", "mocks", "once_in_a_moment"]
 
 _EVENTS = """
 events:
@@ -126,6 +127,20 @@ def mocks() -> dict[str, list[Mock]]:
         Mock(when=compile_expression(f"arguments.n == {n}"), result={"n": n}) for n in range(1, 20)
     ]
     return {"test.do": [*fails, *works]}
+
+
+def once_in_a_moment() -> Callable[..., bool]:
+    """For `SimulatedHome.is_long`: a cut once in each moment, so that each part comes to something."""
+    cut: list[tuple[int, datetime]] = []
+
+    def is_long(home: SimulatedHome, *, very: bool = False) -> bool:
+        moment = (id(home), home.now())
+        if very or moment in cut:
+            return False
+        cut.append(moment)
+        return True
+
+    return is_long
 
 
 CASES = [

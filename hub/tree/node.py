@@ -88,7 +88,9 @@ class Retry:
     def pause(self, attempt: int) -> timedelta:
         """The pause after the given attempt, counted from 1."""
         seconds = self.backoff.total_seconds() * self.factor ** min(attempt - 1, 64)
-        return timedelta(seconds=min(seconds, self.max.total_seconds()))
+        # A first pause that is longer than the longest one was meant.
+        longest = max(self.max, self.backoff)
+        return timedelta(seconds=min(seconds, longest.total_seconds()))
 
 
 @dataclass(kw_only=True, eq=False)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from hub.simulation import Simulation, SimulationResult
 from hub.simulation.home import SimulatedHome
 from hub.tree import NODES, load_tree
-from tests.node_cases import CASES, Case, delivery, mocks
+from tests.node_cases import CASES, Case, delivery, mocks, once_in_a_moment
 
 
 def lived(case: Case) -> SimulationResult:
@@ -48,19 +47,6 @@ def test_node_in_parts(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SimulatedHome, "is_long", once_in_a_moment())
     result = lived(case)
     check(case, result)
-
-
-def once_in_a_moment() -> Callable[..., bool]:
-    cut: list[tuple[int, datetime]] = []
-
-    def is_long(home: SimulatedHome, *, very: bool = False) -> bool:
-        moment = (id(home), home.now())
-        if very or moment in cut:
-            return False
-        cut.append(moment)
-        return True
-
-    return is_long
 
 
 def test_every_kind_of_node_has_a_story() -> None:
