@@ -17,7 +17,15 @@ from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
 
 import msgspec
 
-__all__ = ["Action", "Call", "Connector", "RunRef", "action", "installed_actions", "installed_connectors"]
+__all__ = [
+    "Action",
+    "Call",
+    "Connector",
+    "RunRef",
+    "action",
+    "installed_actions",
+    "installed_connectors",
+]
 
 _MARK = "__hub_action__"
 _F = TypeVar("_F", bound=Callable[..., Awaitable[Any]])
