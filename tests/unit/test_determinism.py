@@ -71,9 +71,12 @@ def _found(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, "the order of a set"
         elif isinstance(node, ast.For) and _is_set(node.iter, sets):
             yield node.lineno, "the order of a set"
-        elif isinstance(node, ast.comprehension):
-            if id(node) not in harmless and _is_set(node.iter, sets):
-                yield node.iter.lineno, "the order of a set"
+        elif (
+            isinstance(node, ast.comprehension)
+            and id(node) not in harmless
+            and _is_set(node.iter, sets)
+        ):
+            yield node.iter.lineno, "the order of a set"
 
 
 def _is_set(node: ast.expr, known: set[str]) -> bool:
