@@ -8,6 +8,8 @@ import { Icon, type IconName } from "./parts/icons";
 import { Link } from "./parts/link";
 import { Empty, Page, Panel, Skeleton } from "./parts/parts";
 import { setTheme, type Theme, useTheme } from "./theme";
+import { ApprovalView } from "./views/approval";
+import { ApprovalsView } from "./views/approvals";
 import { EventView } from "./views/event";
 import { EventsView } from "./views/events";
 import { OverviewView } from "./views/overview";
@@ -21,6 +23,7 @@ const TreeView = lazy(() => import("./views/tree"));
 const NAV: [string, string, IconName][] = [
   ["", "Overview", "overview"],
   ["runs", "Runs", "runs"],
+  ["approvals", "Approvals", "approvals"],
   ["events", "Events", "events"],
   ["trees", "Trees", "trees"],
   ["triggers", "Triggers", "triggers"],
@@ -110,6 +113,8 @@ function View({ view, id, query }: { view: string; id: string; query: URLSearchP
       );
     case "trees":
       return id ? <TreeView key={id} name={id} isNew={query.has("new")} /> : <TreesView />;
+    case "approvals":
+      return id ? <ApprovalView key={id} id={id} /> : <ApprovalsView />;
     case "triggers":
       return <TriggersView />;
     default:

@@ -2,11 +2,15 @@
 
 import { inPath } from "../address";
 import type {
+  Answer,
+  Approval,
+  ApprovalItem,
   Diagnostic,
   EventStatus,
   Explanation,
   JournalEvent,
   Json,
+  JsonObject,
   Language,
   List,
   Overview,
@@ -14,6 +18,7 @@ import type {
   Run,
   RunStatus,
   RunSummary,
+  Schedule,
   Tree,
   TreeItem,
   Trigger,
@@ -166,6 +171,29 @@ export const hub = {
     });
     return (await response.json()) as Tree;
   },
+
+  approvals: (person: string, signal?: AbortSignal) =>
+    call<List<ApprovalItem>>(`/api/approvals${search({ person, limit: 100 })}`, { signal }),
+  approval: (id: string, signal?: AbortSignal) =>
+    call<Approval>(`/api/approvals/${encodeURIComponent(id)}`, { signal }),
+  decide: (
+    id: string,
+    given: {
+      id: string;
+      decision: "approve" | "reject";
+      as: string;
+      comment: string | null;
+      form: JsonObject;
+    },
+  ) =>
+    call<Answer>(`/api/approvals/${encodeURIComponent(id)}/decision`, {
+      method: "POST",
+      body: { ...given, how: "page" },
+    }),
+
+  schedules: (signal?: AbortSignal) => call<List<Schedule>>("/api/schedules", { signal }),
+  actOnSchedule: (id: string, action: "trigger" | "pause" | "resume") =>
+    call(`/api/schedules/${inPath(id)}/${action}`, { method: "POST", body: {} }),
 
   triggers: (signal?: AbortSignal) => call<List<Trigger>>("/api/triggers", { signal }),
 };

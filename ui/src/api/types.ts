@@ -263,3 +263,76 @@ export interface Language {
   verbs: VerbInfo[];
   common: FieldInfo[];
 }
+
+export interface ApprovalItem {
+  id: string;
+  run_id: string;
+  tree: string;
+  key: string | null;
+  path: string;
+  title: string;
+  opened_at: string;
+  deadline: string | null;
+  quorum: number;
+  approvals: number;
+  waiting_on: string[];
+}
+
+export interface Decided {
+  who: string;
+  decision: "approve" | "reject";
+  how: string;
+  at: string;
+  comment?: string | null;
+  form?: JsonObject;
+}
+
+export interface FormField {
+  type: "text" | "number" | "boolean" | "choice";
+  label: string | null;
+  required: boolean;
+  choices: string[];
+}
+
+export interface Approval {
+  id: string;
+  run_id: string;
+  path: string;
+  title: string;
+  details: string | null;
+  form: Record<string, Partial<FormField>>;
+  decision: string;
+  timed_out: boolean;
+  quorum: number;
+  veto: boolean;
+  approvals: number;
+  approvers: string[];
+  by: Decided[];
+  opened_at: string;
+  deadline: string | null;
+  ended_at: string | null;
+  waiting_on: string[];
+}
+
+export interface Answer {
+  decision: "approve" | "reject";
+  who: string;
+  at: string;
+  outcome: string;
+  approvals: number;
+  quorum: number;
+}
+
+export interface Schedule {
+  id: string;
+  tree: string;
+  subscription: string;
+  trigger: string;
+  status: "current" | "outdated" | "missing" | "unwanted";
+  times: string[];
+  timezone: string;
+  paused: boolean;
+  note: string;
+  next: string[];
+  running: string[];
+}

@@ -193,6 +193,7 @@ export default function Text(props: TextProps) {
           editable.current.of(locks(isReadOnly)),
           EditorView.contentAttributes.of({
             "aria-label": "The tree as YAML",
+            tabindex: "0",
             spellcheck: "false",
           }),
           EditorView.updateListener.of((update) => {

@@ -16,6 +16,7 @@ const hands = <path d="M8 4.600V8l2.3 1.4" />;
 
 tell("good", check, {
   succeeded: "succeeded",
+  approved: "approved",
   delivered: "delivered",
   started: "started",
   resumed: "resumed",

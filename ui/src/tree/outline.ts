@@ -84,6 +84,11 @@ export function outline(document: JsonObject, words: Words): OutlineNode | null 
 }
 
 function body(place: Place, value: Json, slot: string | null, words: Words): OutlineNode {
+  const [only] = Array.isArray(value) ? value : [];
+  if (Array.isArray(value) && value.length === 1 && place.length > 1 && only !== undefined) {
+    // A list of one is drawn as that one: it tells nothing more.
+    return body([...place, 0], only, slot, words);
+  }
   if (Array.isArray(value)) {
     return {
       path: pathOf(place),

@@ -1,0 +1,81 @@
+"""Approvals on the page: decided by people, each told the truth."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.acceptance.hub_process import HubProcess
+from tests.ui.actions import card
+
+
+def request_deploy(hub: HubProcess, key: str) -> str:
+    hub.post(
+        "/hooks/app",
+        {
+            "id": f"deploy-{key}",
+            "type": "deploy.requested",
+            "data": {
+                "id": key,
+                "service": "shop",
+                "version": key,
+                "requester": "cleo@example.com",
+                "changes": "Faster checkout.",
+            },
+        },
+    )
+    run = f"deploy-approval/{key}"
+    hub.until(
+        lambda: any(one["run_id"] == run for one in hub.get("/api/approvals")["items"]),
+        "the approval to be open",
+    )
+    return run
+
+
+def decide(page: Page, who: str, what: str) -> None:
+    page.get_by_label("Deciding as").fill(who)
+    page.get_by_role("button", name=what).click()
+
+
+def test_two_people_approve_and_the_run_goes_on(hub: HubProcess, page: Page) -> None:
+    run = request_deploy(hub, "v2.4")
+    page.goto("/approvals")
+    page.get_by_label("Your address").fill("ada@example.com")
+    page.get_by_role("link", name=re.compile("Deploy shop v2.4")).click()
+    expect(page.get_by_text("Faster checkout.")).to_be_visible()
+    expect(page.get_by_label("Deciding as")).to_have_value("ada@example.com")
+    page.get_by_label("When may it begin?").select_option("tonight")
+    page.get_by_label("Comment").fill("tests are green")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("status")).to_contain_text("1 of 2")
+    expect(page.get_by_text("tests are green", exact=True).last).to_be_visible()
+    # A second yes of the same person counts no second time, and says so.
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text("1 of 2 needed")
+    # Who has asked for it may not decide.
+    decide(page, "cleo@example.com", "Approve")
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text("1 of 2 needed")
+    page.get_by_label("When may it begin?").select_option("tonight")
+    decide(page, "bob@example.com", "Approve")
+    expect(page.locator(".facts")).to_contain_text("approved")
+    expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    hub.until(lambda: hub.run(run).get("status") == "succeeded", "the run to have succeeded")
+
+
+def test_it_is_decided_while_another_looks(hub: HubProcess, page: Page) -> None:
+    run = request_deploy(hub, "v2.5")
+    page.goto("/approvals")
+    page.get_by_role("link", name=re.compile("Deploy shop v2.5")).click()
+    expect(page.get_by_role("button", name="Reject")).to_be_visible()
+    (item,) = [one for one in hub.get("/api/approvals")["items"] if one["run_id"] == run]
+    answer = hub.post(
+        f"/api/approvals/{item['id']}/decision", {"decision": "reject", "as": "bob@example.com"}
+    )
+    assert answer.status_code == 200
+    expect(page.locator(".facts")).to_contain_text("rejected")
+    expect(page.get_by_role("button", name="Reject")).to_have_count(0)
+    page.get_by_role("link", name=run).click()
+    expect(card(page, "do[0].try[0]")).to_contain_text("failed")
