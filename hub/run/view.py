@@ -471,6 +471,9 @@ class View:
                 await self._joined(task)
             except asyncio.CancelledError as error:
                 cancelled = error
+        if self.leaving:
+            # What was decided stands in the state; the next part gives the others up.
+            raise asyncio.CancelledError
         if cancelled is not None:
             raise cancelled
 

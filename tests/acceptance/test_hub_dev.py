@@ -9,7 +9,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from hub_process import HubProcess
+
+from tests.acceptance.hub_process import HubProcess
 
 SIGN_UP = ("events", "send", "user.signed_up", "--trigger", "app", "--data")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hub_process import HubProcess
+from tests.acceptance.hub_process import HubProcess
 
 TREE = """
 tree: report

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_home import Home, open_home
 
 from hub.cli import main
 from hub.dev.http import listen, serve_http
 from hub.ports import find_free
 from hub.run.state import NodeState
+from tests.unit.api_home import Home, open_home
 
 
 @dataclass
