@@ -462,6 +462,10 @@ async def test_the_description(home: Home) -> None:
     assert set(document["paths"]) == {
         "/hooks/{trigger}",
         "/callbacks/{token}",
+        "/decisions/{token}",
+        "/api/approvals",
+        "/api/approvals/{approval_id}",
+        "/api/approvals/{approval_id}/decision",
         "/healthz",
         "/readyz",
         "/api/events",
