@@ -10,8 +10,14 @@ ARGS ?=
 run: setup  ## the hub with the example project; Ctrl-C stops it
 	@$(BIN)/hub dev examples
 
+# The browser's tests have a process of their own: their driver keeps an event loop running.
 test: setup lint  ## lint, then every test; one file: make test ARGS=tests/unit/test_tether.py
+ifeq ($(ARGS),)
+	$(BIN)/python -m pytest tests/ui -n 2
+	$(BIN)/python -m pytest --ignore=tests/ui
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 lint: setup  ## style, types, and which room may import which; of the web page too
 	$(BIN)/ruff check $(CODE)
