@@ -28,6 +28,13 @@ VIEWS = {
 
 
 def faults(page: Page) -> list[str]:
+    # Colours that are still changing are not those that people read.
+    page.evaluate(
+        "Promise.all(document.getAnimations()"
+        ".filter(one => Number.isFinite(one.effect.getComputedTiming().endTime))"
+        ".map(one => one.finished.catch(() => null)))"
+        ".then(() => new Promise(done => setTimeout(done, 50)))"
+    )
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
