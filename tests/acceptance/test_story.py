@@ -64,7 +64,10 @@ def test_the_tour(examples: Path) -> None:
         assert document["nodes"]["do[1].fallback[0]"]["status"] == "succeeded"
         assert "do[1].fallback[1]" not in document["nodes"]
         explained = hub.json("events", "explain", "evt-1")
-        assert explained["subscriptions"][0]["outcome"] == "started"
+        outcomes = {
+            (v["tree"], v["subscription"]): v["outcome"] for v in explained["subscriptions"]
+        }
+        assert outcomes["user-onboarding", "signed_up"] == "started"
         assert explained["duplicates"] == 1
 
 
