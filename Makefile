@@ -39,9 +39,9 @@ setup:  ## .venv with what requirements.lock names, and the web page; quick when
 	@$(PYTHON) scripts/setup.py
 	@$(BIN)/python scripts/page.py
 
-lock: setup  ## requirements.lock anew from pyproject.toml (needs uv on the PATH)
-	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --quiet --upgrade \
-		--universal --python-version 3.11 --all-extras --group test --group build \
+lock: setup  ## requirements.lock from pyproject.toml (needs uv on the PATH); newer versions: make lock UPGRADE=--upgrade
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --quiet $(UPGRADE) \
+		--universal --python-version 3.11 --all-extras --group test --group build --group bench \
 		--generate-hashes --no-annotate --no-emit-index-url --output-file requirements.lock
 
 clean:  ## remove what the other commands have made
