@@ -2,10 +2,10 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-CODE := hub triggers connectors tests scripts
+CODE := hub triggers connectors tests scripts benchmarks
 ARGS ?=
 
-.PHONY: run test lint format docs setup lock clean
+.PHONY: run test lint format docs bench setup lock clean
 
 run: setup  ## the hub with the example project; Ctrl-C stops it
 	@$(BIN)/hub dev examples
@@ -34,6 +34,9 @@ docs: setup  ## docs/nodes.md and hub/nodes.pyi anew, from the classes of nodes 
 	$(BIN)/hub schema --docs --out docs/nodes.md
 	$(BIN)/python -m scripts.stubs
 
+bench: setup  ## what the README quotes, under 25 minutes; parts: make bench ARGS="resume cli", quick: ARGS="cli --quick"
+	$(BIN)/python -m benchmarks $(ARGS)
+
 setup:  ## .venv with what requirements.lock names, and the web page; quick when there is nothing to do
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) scripts/setup.py
@@ -45,4 +48,4 @@ lock: setup  ## requirements.lock from pyproject.toml (needs uv on the PATH); ne
 		--generate-hashes --no-annotate --no-emit-index-url --output-file requirements.lock
 
 clean:  ## remove what the other commands have made
-	rm -rf .venv .hub hub/web ui/node_modules examples/.hub .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .bench .hub hub/web ui/node_modules examples/.hub .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

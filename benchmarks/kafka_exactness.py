@@ -20,10 +20,10 @@ import tempfile
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from hub.routing.project import load_project
 from hub.routing.router import Router
 from hub.run import Delivery, RunState, Start, Started
 from hub.run.runs import RunPage
+from hub.run.state import Outcome
 from tests.kafka import KafkaServer, choose
 
 PARTITIONS = 6
@@ -56,6 +57,18 @@ class Notes:
 
     async def deliver(self, run_id: str, delivery: Delivery) -> bool:
         self.by_run[run_id].append(delivery.event.data["n"])
+        return True
+
+    async def restart(self, start: Start) -> bool:
+        raise NotImplementedError
+
+    async def had(self, run_id: str, delivery: Delivery, since: datetime) -> Outcome | None:
+        return None
+
+    async def live(self, tree: str, key: str) -> Sequence[str]:
+        return []
+
+    async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
         return True
 
     async def list(self, **_: Any) -> RunPage:
