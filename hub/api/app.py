@@ -12,6 +12,7 @@ from litestar.types import ControllerRouterHandler
 
 from hub import __version__
 from hub.api.approvals import approvals
+from hub.api.audit import audit
 from hub.api.callbacks import callbacks
 from hub.api.decisions import decisions
 from hub.api.events import events
@@ -58,6 +59,7 @@ def create_app(
         *sources(services),
         *overview(services),
         *language(),
+        *audit(services),
     ]
     description: dict[str, Any] = {}
 

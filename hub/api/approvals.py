@@ -16,6 +16,7 @@ from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from hub.api.actors import audited
 from hub.api.body import read_body, read_headers
 from hub.api.services import Services
 from hub.errors import BadRequest, Forbidden, NotFound
@@ -104,7 +105,16 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
             comment=given.comment,
             form=given.form,
         )
-        return await pending_approvals(services).decide(run_id, decision)
+        async with audited(
+            services,
+            request,
+            f"approval.{decision.decision}",
+            f"{run_id} {path}",
+            after={"for": decision.who, "comment": decision.comment, "form": decision.form},
+        ) as change:
+            answer = await pending_approvals(services).decide(run_id, decision)
+            change.after |= {"outcome": answer.outcome}
+        return answer
 
     return [list_approvals, show_approval, decide]
 

@@ -19,6 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from hub.api import decision_pages as pages
+from hub.api.actors import actor_of
 from hub.api.approvals import pending_approvals, view_of
 from hub.api.body import read_body, read_headers
 from hub.api.problems import problem_of, respond_with_problem
@@ -79,9 +80,15 @@ def decisions(services: Services) -> list[HTTPRouteHandler]:
             if is_form:
                 approval = await approval_of(claims)
                 given = _from_page(given, approval["form"])
-            answer = await pending_approvals(services).decide(
-                claims.run_id, _decision(given, claims, token)
-            )
+            decision = _decision(given, claims, token)
+            async with services.journal.audit.change(
+                msgspec.structs.replace(actor_of(request), who=claims.who, how="link"),
+                f"approval.{decision.decision}",
+                f"{claims.run_id} {claims.path}",
+                after={"comment": decision.comment, "form": decision.form},
+            ) as change:
+                answer = await pending_approvals(services).decide(claims.run_id, decision)
+                change.after |= {"outcome": answer.outcome}
         except InvalidForm as error:
             if approval is None or _wants_json(request):
                 return _problem(request, error)

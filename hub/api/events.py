@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, QueryParameter
 
+from hub.api.actors import actor_of
 from hub.api.body import read_body, read_headers, tail_of
 from hub.api.ingress import accepted
 from hub.api.services import Services
@@ -88,6 +89,11 @@ def events(services: Services) -> list[HTTPRouteHandler]:
         )
         sent = read_cloudevents(headers, body)
         receipts = await services.intake.accept(trigger, sent) if sent else ()
+        if receipts:
+            ids = [receipt.id for receipt in receipts]
+            await services.journal.audit.note(
+                actor_of(request), "event.send", ids[0], after={"trigger": trigger, "ids": ids}
+            )
         seconds = wanted_wait(headers)
         if seconds is None:
             return Response(msgspec.convert(accepted(receipts), Accepted), status_code=202)

@@ -9,6 +9,7 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery
 
+from hub.api.actors import audited
 from hub.api.body import read_body, read_headers, tail_of
 from hub.api.services import Services
 from hub.errors import BadRequest, NotFound
@@ -61,7 +62,11 @@ def replays(services: Services) -> list[HTTPRouteHandler]:
         matches = plan(entry, services.router(), options.mode)
         identifier = None
         if not options.dry_run:
-            identifier = await replay(entry, services.intake, options.mode, again=options.again)
+            async with audited(
+                services, request, "event.replay", entry.id, after=options
+            ) as change:
+                identifier = await replay(entry, services.intake, options.mode, again=options.again)
+                change.after = {**msgspec.to_builtins(options), "id": identifier}
         return Replayed(of=entry.id, id=identifier, dry_run=options.dry_run, matches=matches)
 
     return [replay_event]

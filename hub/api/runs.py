@@ -15,6 +15,7 @@ from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, QueryParameter
 
+from hub.api.actors import audited
 from hub.api.body import read_body, read_headers, tail_of
 from hub.api.services import Services
 from hub.durations import parse_duration
@@ -121,12 +122,13 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
             raise NotFound("a POST to a run ends in what to do with it: /" + ", /".join(ACTIONS))
         run_id = "/".join(segments)
         options = await _options(request, services.body_timeout)
-        if action == "cancel":
-            await services.runs.cancel(run_id)
-        elif action == "terminate":
-            await services.runs.terminate(run_id, _reason(options))
-        else:
-            await services.runs.forward(run_id, parse_duration(_by(options)))
+        async with audited(services, request, f"run.{action}", run_id, after=options or None):
+            if action == "cancel":
+                await services.runs.cancel(run_id)
+            elif action == "terminate":
+                await services.runs.terminate(run_id, _reason(options))
+            else:
+                await services.runs.forward(run_id, parse_duration(_by(options)))
         return ActionTaken(id=run_id)
 
     return [list_runs, show_run, act_on_run]

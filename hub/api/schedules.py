@@ -13,6 +13,7 @@ from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from hub.api.actors import audited
 from hub.api.body import read_body, read_headers
 from hub.api.services import Services
 from hub.errors import BadRequest, Busy, NotFound
@@ -108,7 +109,11 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any], tree: FromPath[str], event: FromPath[str]
     ) -> ScheduleActed:
         options = await options_of(request, "overlap")
-        await kept().kept.trigger(f"{tree}/{event}", _overlap(options))
+        overlap = _overlap(options)
+        async with audited(
+            services, request, "schedule.trigger", f"{tree}/{event}", after=options or None
+        ):
+            await kept().kept.trigger(f"{tree}/{event}", overlap)
         return ScheduleActed(id=f"{tree}/{event}")
 
     @post(
@@ -121,7 +126,10 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any], tree: FromPath[str], event: FromPath[str]
     ) -> ScheduleActed:
         note = _note(await options_of(request, "note"), "paused by hand")
-        await kept().kept.pause(f"{tree}/{event}", note)
+        async with audited(
+            services, request, "schedule.pause", f"{tree}/{event}", after={"note": note}
+        ):
+            await kept().kept.pause(f"{tree}/{event}", note)
         return ScheduleActed(id=f"{tree}/{event}")
 
     @post(
@@ -134,7 +142,10 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any], tree: FromPath[str], event: FromPath[str]
     ) -> ScheduleActed:
         note = _note(await options_of(request, "note"), "resumed by hand")
-        await kept().kept.resume(f"{tree}/{event}", note)
+        async with audited(
+            services, request, "schedule.resume", f"{tree}/{event}", after={"note": note}
+        ):
+            await kept().kept.resume(f"{tree}/{event}", note)
         return ScheduleActed(id=f"{tree}/{event}")
 
     @post(
@@ -152,7 +163,10 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
             raise BadRequest("at most a year is filled at once")
         # By the schedule's own rule most of them would be skipped: they are all due at once.
         overlap = _overlap(options) or "buffer_all"
-        await kept().kept.backfill(f"{tree}/{event}", begin, end, overlap)
+        async with audited(
+            services, request, "schedule.backfill", f"{tree}/{event}", after=options
+        ):
+            await kept().kept.backfill(f"{tree}/{event}", begin, end, overlap)
         return ScheduleActed(id=f"{tree}/{event}")
 
     return [list_schedules, show_schedule, show_times, trigger, pause, resume, backfill]

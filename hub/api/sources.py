@@ -10,6 +10,7 @@ from litestar import Request, Response, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from hub.api.actors import audited
 from hub.api.body import read_body, read_headers
 from hub.api.services import Services
 from hub.errors import BadRequest, Conflict, Diagnostic
@@ -74,7 +75,18 @@ def sources(services: Services) -> list[HTTPRouteHandler]:
                 "read, or `If-None-Match: *` for a new tree"
             )
         text = await _text(request, services)
-        saved = await asyncio.to_thread(_files(services).write, name, text, was)
+        files = _files(services)
+        before = await asyncio.to_thread(files.read, name)
+        async with audited(
+            services,
+            request,
+            "tree.save",
+            name,
+            before=None if before is None else {"etag": before.etag, "text": before.text},
+            after={"text": text},
+        ) as change:
+            saved = await asyncio.to_thread(files.write, name, text, was)
+            change.after["etag"] = saved.etag
         return Response(
             SavedTree(name=name, file=saved.file, etag=saved.etag), headers={"etag": saved.etag}
         )

@@ -479,6 +479,7 @@ async def test_the_description(home: Home) -> None:
         "/api/trees/{name}",
         "/api/trees/{name}/validate",
         "/api/triggers",
+        "/api/audit",
         "/api/overview",
         "/api/language",
         "/api/schedules",

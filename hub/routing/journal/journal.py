@@ -14,6 +14,7 @@ from hub.errors import HubError, NotFound
 from hub.event import Event
 from hub.routing.journal import lookup, statements
 from hub.routing.journal.appends import Append, Appends
+from hub.routing.journal.audit import AuditLog
 from hub.routing.journal.backlog import Backlog
 from hub.routing.journal.database import Database
 from hub.routing.journal.entry import (
@@ -36,6 +37,7 @@ from hub.trigger import Receipt
 __all__ = ["Journal"]
 
 _POLL_SECONDS = 1.0
+_AUDIT_RETENTION = timedelta(days=400)
 _log = structlog.get_logger(__name__)
 
 
@@ -58,7 +60,13 @@ class Journal:
     a second for what other processes appended or left behind when they died.
     """
 
-    def __init__(self, database: Database, retention: timedelta, limits: Limits) -> None:
+    def __init__(
+        self,
+        database: Database,
+        retention: timedelta,
+        limits: Limits,
+        audit_retention: timedelta = _AUDIT_RETENTION,
+    ) -> None:
         self.appended = asyncio.Event()
         self.retention = retention
         self._database = database
@@ -72,6 +80,7 @@ class Journal:
         self._definitions = Definitions(database, upserts)
         self._pruning = Pruning(retention)
         self._writer = Writer(database, limits)
+        self.audit = AuditLog(database, self._writer, audit_retention)
         self._closing = asyncio.Event()
         self._watcher = asyncio.create_task(self._watch(), name="journal watcher")
 
@@ -83,16 +92,17 @@ class Journal:
         retention: timedelta = timedelta(days=30),
         limits: Limits | None = None,
         busy_timeout: timedelta = timedelta(seconds=5),
+        audit_retention: timedelta = _AUDIT_RETENTION,
     ) -> Journal:
         """Open a path, `sqlite+aiosqlite:///path` or `postgresql://...`, and migrate it if needed.
 
         `retention` is how long a settled entry is kept, and so how long a duplicate of it is
         recognised. `busy_timeout` is how long to wait while another program writes to the file.
-        Raises `Unreachable`.
+        `audit_retention` is how long the audit log keeps an entry. Raises `Unreachable`.
         """
         database = Database(url, busy_timeout=busy_timeout)
         await database.open()
-        journal = cls(database, retention, limits or Limits())
+        journal = cls(database, retention, limits or Limits(), audit_retention)
         try:
             await journal._look()
         except BaseException:
@@ -370,6 +380,8 @@ class Journal:
     async def prune(self, now: datetime) -> int:
         """Delete what was settled and is older than the retention; returns how many entries.
 
+        The audit log is pruned along, by its own retention.
+
         It goes in small transactions, between which events come in. What is not settled stays,
         however old it is.
         """
@@ -379,6 +391,7 @@ class Journal:
             pruned += count
             if count < Pruning.rows:
                 break
+        await self.audit.prune(now)
         if pruned:
             await self._database.shrink()
         return pruned

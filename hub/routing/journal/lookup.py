@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,12 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.errors import BadRequest
-from hub.routing.journal import statements
+from hub.routing.journal import cursors, statements
 from hub.routing.journal.entry import DeliveryRecord, Entry, Status, load
 from hub.routing.journal.tables import deliveries, entries
 
 __all__ = ["cursor", "deliveries_of", "entries_of", "entry", "page_query"]
+
+_CURSOR = b"s"
 
 
 def page_query(
@@ -48,7 +47,7 @@ def page_query(
     if until is not None:
         query = query.where(e.received_at < until, e.seq <= statements.last_before(until))
     if cursor is not None:
-        query = query.where(e.seq < _read_cursor(cursor))
+        query = query.where(e.seq < cursors.read(_CURSOR, cursor))
     return query
 
 
@@ -98,14 +97,4 @@ async def deliveries_of(
 
 def cursor(seq: int) -> str:
     """The cursor of the part of a list that follows this entry."""
-    return base64.urlsafe_b64encode(b"s%d" % seq).decode().rstrip("=")
-
-
-def _read_cursor(text: str) -> int:
-    try:
-        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        if not plain.startswith(b"s"):
-            raise ValueError(text)
-        return int(plain[1:])
-    except (ValueError, binascii.Error):
-        raise BadRequest("this is no cursor of this list; start again without one") from None
+    return cursors.make(_CURSOR, seq)

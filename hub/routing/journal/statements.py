@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.routing.journal.tables import definitions, deliveries, entries, owners, prefix
+from hub.routing.journal.writer import Kind
 
 __all__: list[str] = []
 
@@ -49,6 +52,21 @@ class Upserts:
             index_elements=[definitions.c.hash], set_={"kept_at": kept.excluded.kept_at}
         )
 
+
+class Calls(Kind[Callable[[AsyncConnection], Awaitable[Any]], Any]):
+    """Writes that are rare: each is a function that says its statements itself."""
+
+    order = 6
+
+    async def run(
+        self,
+        connection: AsyncConnection,
+        items: Sequence[Callable[[AsyncConnection], Awaitable[Any]]],
+    ) -> Sequence[Any]:
+        return [await item(connection) for item in items]
+
+
+CALLS = Calls()
 
 COUNT_DUPLICATE = (
     sa.update(entries)

@@ -9,9 +9,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-__all__ = ["REVISION", "definitions", "deliveries", "entries", "metadata", "owners", "prefix"]
+__all__ = [
+    "REVISION",
+    "audit",
+    "definitions",
+    "deliveries",
+    "entries",
+    "metadata",
+    "owners",
+    "prefix",
+]
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a database that says so needs none."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -139,3 +148,25 @@ definitions = sa.Table(
     sa.Column("document", sa.LargeBinary, nullable=False),
     sa.Column("kept_at", Instant, nullable=False),
 )
+
+audit = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("seq", _Serial, primary_key=True, autoincrement=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("who", AnyText, nullable=False),
+    sa.Column("how", sa.Text, nullable=False),
+    sa.Column("credential", AnyText),
+    sa.Column("address", AnyText),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("object", AnyText, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("reason", AnyText),
+    sa.Column("before", sa.LargeBinary),
+    sa.Column("after", sa.LargeBinary),
+    sqlite_autoincrement=True,
+)
+sa.Index("audit_log_by_who", prefix(audit.c.who), audit.c.seq)
+sa.Index("audit_log_by_object", prefix(audit.c.object), audit.c.seq)
+sa.Index("audit_log_by_action", audit.c.action, audit.c.seq)
+sa.Index("audit_log_by_time", audit.c.at, audit.c.seq)
