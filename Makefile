@@ -13,8 +13,9 @@ run: setup  ## the hub with the example project; Ctrl-C stops it
 # The browser's tests have a process of their own: their driver keeps an event loop running.
 test: setup lint  ## lint, then every test; one file: make test ARGS=tests/unit/test_tether.py
 ifeq ($(ARGS),)
+	@$(BIN)/python scripts/browser.py
 	$(BIN)/python -m pytest tests/ui -n 2
-	$(BIN)/python -m pytest --ignore=tests/ui
+	$(BIN)/python -m pytest --ignore=tests/ui -n 2 --dist loadgroup
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif

@@ -363,7 +363,7 @@ def apache_kafka(kafka: KafkaServer) -> KafkaServer:
 
 def summarise(terminal: Any) -> None:
     """Say at the end of a session what the Kafka tests ran on."""
-    for what in used:
+    for what in dict.fromkeys(used):
         terminal.write_line(f"Kafka tests ran on {what}")
 
 

@@ -205,14 +205,15 @@ class NodeReader(FieldReader):
 
     def _identify(self, place: Place, identifier: Any) -> None:
         self.check_id((*place, "id"), identifier, "an id")
-        if identifier in self.ids:
+        name = str(identifier)
+        if name in self.ids:
             self.report.problem(
                 (*place, "id"),
-                f"the id {identifier!r} is taken by {self.ids[identifier]}",
+                f"the id {name!r} is taken by {self.ids[name]}",
                 suggestion="ids are unique within a tree: give one of the two another",
                 code="duplicate_id",
             )
-        self.ids[str(identifier)] = path_of(place)
+        self.ids[name] = path_of(place)
 
     def _given(
         self, place: Place, value: dict[str, Any], verb: str, kind: type[Node]

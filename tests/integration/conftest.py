@@ -13,13 +13,9 @@ from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
 from hub.temporal.worker import make_worker
-from tests.kafka import apache_kafka, kafka, summarise
+from tests.kafka import apache_kafka, kafka
 
 __all__ = ["apache_kafka", "kafka"]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    summarise(terminalreporter)
 
 
 @pytest.fixture(scope="session")

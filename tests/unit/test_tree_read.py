@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hub.connector import installed_actions
@@ -296,6 +296,7 @@ def read_or_refuse(value: Any) -> Tree | None:
 
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(VALUES, PARTS, VALUES.map(document)))
+@example(document({"id": [], "wait_for": None}))
 def test_any_value_is_read_or_refused(value: Any) -> None:
     tree = read_or_refuse(value)
     if tree is not None:
