@@ -6,10 +6,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from hub.errors import Unreachable
-from hub.routing.journal import Journal
-from tests.contracts.journal import JournalContract, event
+from hub.routing.journal import Journal, statements
+from tests.contracts.journal import JournalContract, event, ids, take
 from tests.postgresql import PostgresqlServer, postgresql_server, postgresql_url
 
 __all__ = ["postgresql_server", "postgresql_url"]
@@ -65,3 +67,26 @@ class TestPostgresql(JournalContract):
                 await journal.append("app", [event(f"{number}-{n}")])
 
         await asyncio.gather(watch(), *(fill(n, j) for n, j in enumerate(opened)))
+
+    async def test_what_another_owner_leased_in_that_very_moment_is_not_taken(
+        self, journals: Callable[..., Any], url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The one has looked which owners live, and comes to the entries after a new owner has."""
+        slow, quick = await journals(), await journals()
+        await quick.append("app", [event(str(n)) for n in range(6)])
+        engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        )
+        holds = sa.text("(SELECT pg_advisory_xact_lock_shared(1)) IS NOT NULL")
+        async with engine.connect() as connection:
+            await connection.execute(sa.text("SELECT pg_advisory_lock(1)"))
+            with monkeypatch.context() as patch:
+                patch.setattr(statements, "FREE", statements.FREE.where(holds))
+                task = asyncio.create_task(take(slow, "slow", limit=3))
+                while not (await connection.execute(waiting)).scalar_one():
+                    await asyncio.sleep(0.01)
+            assert ids(await take(quick, "quick", limit=3)) == ["0", "1", "2"]
+            await connection.execute(sa.text("SELECT pg_advisory_unlock(1)"))
+            assert ids(await task) == ["3", "4", "5"]
+        await engine.dispose()

@@ -50,7 +50,7 @@ class Leases(Kind[Claim, Pairs]):
         self._database = database
         self._upsert = upserts.owner
         self._handoff = handoff
-        self._batch: list[tuple[Claim, Pairs]] = []
+        self._batch: list[tuple[Claim, Pairs, bool]] = []
 
     async def run(self, connection: AsyncConnection, items: Sequence[Claim]) -> Sequence[Pairs]:
         self._batch = []
@@ -59,18 +59,19 @@ class Leases(Kind[Claim, Pairs]):
             if claim.release:
                 await self._release(connection, claim.owner)
                 pairs: Pairs = []
+                is_all = False
             else:
                 if known is None and claim.limit:
                     # What a process of this name held in an earlier life.
                     await connection.execute(statements.RELEASE, {"of_owner": claim.owner})
                     known = claim.owner
-                pairs = await self._lease(connection, claim)
-            self._batch.append((claim, pairs))
-        return [pairs for _, pairs in self._batch]
+                pairs, is_all = await self._lease(connection, claim)
+            self._batch.append((claim, pairs, is_all))
+        return [pairs for _, pairs, _ in self._batch]
 
     def committed(self, results: Sequence[Pairs]) -> None:
         handoff = self._handoff
-        for claim, pairs in self._batch:
+        for claim, pairs, is_all in self._batch:
             if claim.release:
                 if handoff.owner == claim.owner:
                     handoff.leave()
@@ -82,24 +83,30 @@ class Leases(Kind[Claim, Pairs]):
             handoff.renewed(claim.owner, claim.asked_at + claim.lease.total_seconds())
             # Kept there rather than given to the caller, who may have been cancelled meanwhile.
             handoff.put(pairs)
-            if len(pairs) < claim.limit:
+            if is_all:
                 handoff.caught_up()
 
     async def _release(self, connection: AsyncConnection, owner: str) -> None:
         await connection.execute(statements.RELEASE, {"of_owner": owner})
         await connection.execute(sa.delete(owners).where(owners.c.name == owner))
 
-    async def _lease(self, connection: AsyncConnection, claim: Claim) -> Pairs:
+    async def _lease(self, connection: AsyncConnection, claim: Claim) -> tuple[Pairs, bool]:
+        """The entries that are the owner's now, and whether nothing else is free."""
         now = await self._database.now(connection)
         until = now + claim.lease
         await connection.execute(self._upsert, {"name": claim.owner, "until": until})
         if not claim.limit:
-            return []
-        parameters = {"now": now, "after_seq": claim.after_seq, "most": claim.limit}
-        rows = (await connection.execute(statements.FREE, parameters)).all()
-        if not rows:
-            return []
-        seqs = [row.seq for row in rows]
-        await connection.execute(statements.LEASE, {"seqs": seqs, "to_owner": claim.owner})
+            return [], False
+        question = {"now": now, "after_seq": claim.after_seq, "most": claim.limit}
+        while rows := (await connection.execute(statements.FREE, question)).all():
+            lease = {"seqs": [row.seq for row in rows], "now": now, "to_owner": claim.owner}
+            leased = set((await connection.execute(statements.LEASE, lease)).scalars())
+            if leased:
+                break
+        else:
+            return [], True
+        is_all = len(rows) < claim.limit
+        rows = [row for row in rows if row.seq in leased]
         tried = await lookup.deliveries_of(connection, [row.seq for row in rows if row.attempts])
-        return [(lookup.entry(row, tried.get(row.seq, [])), len(row.body)) for row in rows]
+        pairs = [(lookup.entry(row, tried.get(row.seq, [])), len(row.body)) for row in rows]
+        return pairs, is_all

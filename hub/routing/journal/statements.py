@@ -115,10 +115,13 @@ FREE = (
     .with_for_update(skip_locked=True, of=entries)
 )
 IS_ANY_FREE = sa.select(sa.exists(sa.select(_e.seq).where(_free)))
+# FREE may have looked at the owners before another's lease was committed, and then locked the row
+# after it. This is a statement of its own, so that it sees what was committed by then.
 LEASE = (
     sa.update(entries)
-    .where(_e.seq.in_(sa.bindparam("seqs", expanding=True)))
+    .where(_e.seq.in_(sa.bindparam("seqs", expanding=True)), _free)
     .values(owner=sa.bindparam("to_owner", type_=_e.owner.type))
+    .returning(_e.seq)
 )
 RELEASE = (
     sa.update(entries)
