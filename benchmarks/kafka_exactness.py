@@ -77,6 +77,9 @@ class Notes:
     async def show(self, run_id: str) -> RunState:
         raise NotImplementedError
 
+    def follow(self, run_id: str) -> AsyncIterator[RunState]:
+        raise NotImplementedError
+
     async def cancel(self, run_id: str) -> None:
         raise NotImplementedError
 

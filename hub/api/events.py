@@ -15,6 +15,8 @@ from hub.api.actors import actor_of
 from hub.api.body import read_body, read_headers, tail_of
 from hub.api.ingress import accepted
 from hub.api.services import Services
+from hub.api.streams import EventStream, wants_stream
+from hub.api.tail import Tail
 from hub.api.waiting import Outcomes, outcomes, wanted_wait
 from hub.cloudevents import BATCHED, STRUCTURED, is_cloudevent, read_cloudevents
 from hub.errors import BadRequest, NotFound, UnsupportedType
@@ -59,6 +61,7 @@ class EventList(msgspec.Struct, frozen=True, kw_only=True):
 
 def events(services: Services) -> list[HTTPRouteHandler]:
     """The routes under `/api/events`."""
+    tail = Tail(services.journal, lambda entry: msgspec.json.encode(_view(entry)))
 
     @post(
         "/api/events",
@@ -133,14 +136,22 @@ def events(services: Services) -> list[HTTPRouteHandler]:
         tags=["events"],
     )
     async def show_event(
-        request: Request[Any, Any, Any], trigger: FromQuery[str | None] = None
-    ) -> EventView | Explanation:
+        request: Request[Any, Any, Any],
+        trigger: FromQuery[str | None] = None,
+        event_type: Annotated[str | None, QueryParameter(name="type")] = None,
+    ) -> Response[EventView | Explanation]:
         *rest, last = tail_of(request.scope, _PREFIX)
+        # An event may have any id. Only who asks for server-sent events means the stream by `live`.
+        if last == "live" and not rest and wants_stream(request):
+            services.streams.admit()
+            place = request.headers.get("last-event-id")
+            stream = await tail.open(place, trigger=trigger, type=event_type)
+            return EventStream(stream, services.streams)
         if rest and last == "explain":
             entry = await services.journal.get("/".join(rest), trigger)
-            return await explain(entry, services.router(), services.runs)
+            return Response(await explain(entry, services.router(), services.runs))
         entry = await services.journal.get("/".join([*rest, last]), trigger)
-        return _view(await told(entry, services.journal, services.runs))
+        return Response(_view(await told(entry, services.journal, services.runs)))
 
     return [send_events, list_events, show_event]
 

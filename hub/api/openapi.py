@@ -77,6 +77,8 @@ def describe(
     paths["/api/runs/{run_id}"]["get"].setdefault("parameters", [_path("run_id")])
     paths["/api/events/{event_id}"]["get"].setdefault("parameters", [_path("event_id")])
     paths["/api/events"]["post"]["requestBody"] = _cloudevents()
+    paths["/api/runs/{run_id}/live"] = {"get": _live_run()}
+    paths["/api/events/live"] = {"get": _live_events()}
     for operations in paths.values():
         for operation in operations.values():
             responses = operation["responses"]
@@ -128,6 +130,49 @@ def _action(action: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def _live_run() -> dict[str, Any]:
+    return {
+        "summary": "A run as it changes, as server-sent events",
+        "description": "Asked for with `Accept: text/event-stream`. `run` has the run's document, "
+        "`problem` says why there is none just now, `end` is the last.",
+        "operationId": "FollowRun",
+        "tags": ["runs"],
+        "parameters": [_path("run_id"), _LAST_EVENT_ID],
+        "responses": {
+            "200": _STREAM,
+            "204": {"description": "The run has ended, and the client has its last document"},
+        },
+    }
+
+
+def _live_events() -> dict[str, Any]:
+    return {
+        "summary": "The journal's tail, as server-sent events",
+        "description": "Asked for with `Accept: text/event-stream`. `event` has an event of the "
+        "journal as it comes in, and again with each change until it is settled.",
+        "operationId": "FollowEvents",
+        "tags": ["events"],
+        "parameters": [
+            {"name": name, "in": "query", "schema": {"type": "string"}}
+            for name in ("trigger", "type")
+        ]
+        + [_LAST_EVENT_ID],
+        "responses": {"200": _STREAM},
+    }
+
+
+_LAST_EVENT_ID: dict[str, Any] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "Where the client was; what followed comes first",
+}
+_STREAM = {
+    "description": "Events, with a comment every 15 seconds",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
 
 
 def _cloudevents() -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 A run's id is the user's data and stands in the path as it is, slashes and all. What is done to a
 run is the last segment of a POST, and nothing else is ever read as an action: GET shows the run
-whose whole id is given, be it one whose key ends in `/cancel`.
+whose whole id is given, be it one whose key ends in `/cancel`. Only who asks for server-sent events
+(`Accept: text/event-stream`) means by a last `/live` the stream of the run before it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, QueryParameter
 
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers, tail_of
+from hub.api.live_runs import LiveRuns
 from hub.api.services import Services
+from hub.api.streams import EventStream, Nothing, wants_stream
 from hub.durations import parse_duration
 from hub.errors import BadRequest, InvalidDuration, NotFound
 from hub.payload import read_json
@@ -111,9 +114,27 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
         )
         return RunList(items=list(page.items), next=page.next)
 
-    @get("/api/runs/{run_id:path}", summary="One run with its nodes", tags=["runs"])
-    async def show_run(request: Request[Any, Any, Any]) -> RunView:
-        return _view(await services.runs.show("/".join(tail_of(request.scope, _PREFIX))))
+    live = LiveRuns(services.runs, lambda state: msgspec.json.encode(_view(state)))
+
+    @get(
+        "/api/runs/{run_id:path}",
+        summary="One run with its nodes",
+        tags=["runs"],
+    )
+    async def show_run(request: Request[Any, Any, Any]) -> Response[RunView]:
+        segments = tail_of(request.scope, _PREFIX)
+        if not wants_stream(request):
+            return Response(_view(await services.runs.show("/".join(segments))))
+        *segments, last = segments
+        if last != "live" or not segments:
+            raise NotFound("a stream of a run is at /api/runs/{id}/live")
+        services.streams.admit()
+        stream = await live.open("/".join(segments), request.headers.get("last-event-id"))
+        if stream.is_known_end:
+            stream.close()
+            # The answer by which a browser's EventSource comes no more.
+            return Nothing()
+        return EventStream(stream, services.streams)
 
     @post("/api/runs/{run_id:path}", status_code=202, include_in_schema=False)
     async def act_on_run(request: Request[Any, Any, Any]) -> ActionTaken:

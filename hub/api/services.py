@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from hub.api.streams import Streams
 from hub.trigger import Intake, Trigger
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Services:
     body posted to the management side. `files` are the trees' files; None where they
     cannot be shown or changed. `count_runs` counts all runs by status. `temporal_ui` is the
     address of Temporal's own page; `is_development` says that runs' clocks can be forwarded.
+    `streams` are the live streams: who stops the HTTP side closes them first.
     """
 
     intake: Intake
@@ -87,3 +89,4 @@ class Services:
     count_runs: Callable[[], Awaitable[Mapping[str, int]]] | None = None
     temporal_ui: str | None = None
     is_development: bool = False
+    streams: Streams = field(default_factory=Streams)

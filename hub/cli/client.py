@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -25,6 +26,9 @@ from hub.errors import (
 __all__ = ["Answer", "HubClient"]
 
 _DEFAULT_PORT = "8080"
+_SILENCE = 50.0
+"""Seconds without a sign of life, of which a hub's streams give one every 15, that mean it is gone."""
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 
 
 class Answer:
@@ -94,11 +98,52 @@ class HubClient:
             "POST", path, params=wanted, content=content, headers={"content-type": content_type}
         )
 
-    def _send(self, method: str, path: tuple[str, ...], **options: Any) -> Answer:
+    def follow(self, *path: str, **parameters: object) -> Iterator[tuple[str, Any]]:
+        """The server-sent events of `/api/<path>`: their names and data, until the hub says `end`.
+
+        A stream that breaks off is taken up where it was. Raises `Unreachable` when the hub does
+        not come back within some fifteen seconds.
+        """
+        wanted = {n: str(v) for n, v in parameters.items() if v is not None}
+        headers = {"accept": "text/event-stream"}
+        failures = 0
+        while True:
+            try:
+                with self._http.stream(
+                    "GET",
+                    self._address(path),
+                    params=wanted,
+                    headers=headers,
+                    timeout=httpx.Timeout(_SILENCE, connect=5.0),
+                ) as response:
+                    if response.status_code == 204:
+                        return
+                    if response.status_code != 200:
+                        response.read()
+                        if response.status_code != 503 or "last-event-id" not in headers:
+                            raise self._refusal(response, _json_of(response))
+                    for name, event_id, data in _events_of(response.iter_lines()):
+                        failures = 0
+                        if event_id is not None:
+                            headers["last-event-id"] = event_id
+                        if name == "end":
+                            return
+                        yield name, json.loads(data)
+            except httpx.TransportError as error:
+                if "last-event-id" not in headers or failures == len(_PAUSES):
+                    raise Unreachable(self._nobody(error)) from None
+            if failures == len(_PAUSES):
+                raise Unreachable(f"the hub at {self.url} does not follow it any more")
+            time.sleep(_PAUSES[failures])
+            failures += 1
+
+    def _address(self, path: tuple[str, ...]) -> str:
         # A run's id holds a slash and stands in the path as it is.
-        address = f"{self.url}/api/" + "/".join(quote(part, safe="/") for part in path)
+        return f"{self.url}/api/" + "/".join(quote(part, safe="/") for part in path)
+
+    def _send(self, method: str, path: tuple[str, ...], **options: Any) -> Answer:
         try:
-            response = self._http.request(method, address, **options)
+            response = self._http.request(method, self._address(path), **options)
         except httpx.TransportError as error:
             raise Unreachable(self._nobody(error)) from None
         data = _json_of(response)
@@ -134,6 +179,26 @@ class HubClient:
         if response.status_code in (400, 415, 422):
             error = WrongUsage(detail)
         return error
+
+
+def _events_of(lines: Iterator[str]) -> Iterator[tuple[str, str | None, str]]:
+    """Events as they come: name, id and data. https://html.spec.whatwg.org/#event-stream-interpretation"""
+    name: str = "message"
+    event_id: str | None = None
+    data: list[str] = []
+    for line in lines:
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if not line:
+            if data:
+                yield name, event_id, "\n".join(data)
+            name, event_id, data = "message", None, []
+        elif field == "event":
+            name = value
+        elif field == "id":
+            event_id = value
+        elif field == "data":
+            data.append(value)
 
 
 def _json_of(response: httpx.Response) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +11,6 @@ __all__ = ["app"]
 app = typer.Typer(help="See what runs, and act on it.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="The hub's own JSON instead of a drawing.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id: TREE/KEY.")]
-
-_WATCH_INTERVAL = 0.5
 
 
 @app.command("list")
@@ -86,16 +83,16 @@ def watch(id: RunId) -> None:
     from rich.live import Live
 
     from hub.cli.client import HubClient
-    from hub.cli.drawing import ENDED, draw_run
+    from hub.cli.drawing import draw_run
     from hub.cli.screen import console
 
     with HubClient() as hub:
         run: Any = hub.get("runs", id).data
-        with Live(draw_run(run), console=console(), auto_refresh=False) as live:
-            while run["status"] not in ENDED:
-                time.sleep(_WATCH_INTERVAL)
-                run = hub.get("runs", id).data
-                live.update(draw_run(run), refresh=True)
+        # Drawn again and again, as it says how long each wait still lasts.
+        with Live(get_renderable=lambda: draw_run(run), console=console(), refresh_per_second=2):
+            for name, data in hub.follow("runs", id, "live"):
+                if name == "run":
+                    run = data
     raise typer.Exit(0 if run["status"] == "succeeded" else 1)
 
 

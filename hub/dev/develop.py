@@ -157,6 +157,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         )
         app = create_app(services, extra_routes=[mail_router(inbox)])
         serving = await stack.enter_async_context(serve_http(app, listener))
+        stack.callback(services.streams.close)
         keeping = await stack.enter_async_context(_background(temporal.keep_running(screen.say)))
         reloading = await stack.enter_async_context(
             _background(_reload(live, changes, screen, applied, kafka))

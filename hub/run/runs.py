@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
@@ -115,6 +115,13 @@ class Runs(Protocol):
 
     async def show(self, run_id: str) -> RunState:
         """The state document of a run, open or closed. Raises `NotFound`."""
+
+    def follow(self, run_id: str) -> AsyncIterator[RunState]:
+        """The state document of a run now, and again whenever it has changed, until the run ends.
+
+        Of changes in quick succession only the last is told, and one may be told twice. The last
+        document is that of the run's end. Raises `NotFound`.
+        """
 
     async def cancel(self, run_id: str) -> None:
         """Ask the run to stop: its `finally` and `undo` parts still run. Raises `NotFound`."""

@@ -37,6 +37,7 @@ from hub.durations import format_duration
 from hub.errors import BadRequest, Conflict, HubError, NotFound, Undeliverable, Unreachable
 from hub.run import Delivery, Failure, RunPage, RunState, RunSummary, Start, Started
 from hub.run.state import Outcome, RunStatus
+from hub.temporal.watch import Watch
 from hub.temporal.workflow import (
     HUB_KEY,
     HUB_STATUS,
@@ -80,6 +81,9 @@ _REUSE = {
     "after_failure": WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
     "never": WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 }
+_GOING_ON = (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
+_LONG_POLLS = 200
+"""How many runs may be followed by requests that stay open; a server bounds those of all clients."""
 _CLOCKS_APART = timedelta(minutes=1)
 _MOST_LIVE = 1000
 _MOST_ENDED = 20
@@ -102,6 +106,7 @@ class TemporalRuns:
         self._client = client
         self._task_queue = task_queue
         self._limits = limits or Limits()
+        self._long_polls = asyncio.Semaphore(_LONG_POLLS)
 
     def _input(self, start: Start) -> RunInput:
         return RunInput(
@@ -268,12 +273,26 @@ class TemporalRuns:
         return {ours[str(group.group_values[0])]: group.count for group in counted.groups}
 
     async def show(self, run_id: str) -> RunState:
-        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
+        return await self._shown(await self._describe(run_id))
+
+    async def follow(self, run_id: str) -> AsyncIterator[RunState]:
+        watch = Watch(self._client, self._describe, self._long_polls)
+        while True:
+            described = await self._describe(run_id)
+            yield await self._shown(described)
+            if described.status not in _GOING_ON:
+                return
+            async with reaching(run_id):
+                await watch.moved(described)
+
+    async def _describe(self, run_id: str) -> WorkflowExecutionDescription:
         async with reaching(run_id):
-            described = await handle.describe(rpc_timeout=_RPC_TIMEOUT)
-        state = await self._document(run_id)
+            return await self._client.get_workflow_handle(run_id).describe(rpc_timeout=_RPC_TIMEOUT)
+
+    async def _shown(self, described: WorkflowExecutionDescription) -> RunState:
+        state = await self._document(described.id)
         if state is None:
-            state = RunState(id=run_id, tree=described.workflow_type, key=None, hash="")
+            state = RunState(id=described.id, tree=described.workflow_type, key=None, hash="")
         _add_outside_view(state, described)
         return state
 

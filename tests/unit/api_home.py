@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class MemoryRuns:
     states: dict[str, RunState] = field(default_factory=dict)
     done: list[tuple[Any, ...]] = field(default_factory=list)
     can_forward: bool = True
+    followed: list[str] = field(default_factory=list)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, run_id: str, **fields: Any) -> RunState:
         tree, _, key = run_id.partition("/")
@@ -98,6 +101,16 @@ class MemoryRuns:
         if run_id not in self.states:
             raise NotFound(f"there is no run {run_id!r}")
         return self.states[run_id]
+
+    async def follow(self, run_id: str) -> AsyncIterator[RunState]:
+        self.followed.append(run_id)
+        while True:
+            state = await self.show(run_id)
+            yield state
+            if state.status not in ("dormant", "running"):
+                return
+            moved = self.moved = asyncio.Event()
+            await moved.wait()
 
     async def cancel(self, run_id: str) -> None:
         await self.show(run_id)

@@ -473,6 +473,8 @@ async def test_the_description(home: Home) -> None:
         "/api/runs",
         "/api/runs/{run_id}",
         "/api/runs/{run_id}/cancel",
+        "/api/runs/{run_id}/live",
+        "/api/events/live",
         "/api/runs/{run_id}/terminate",
         "/api/runs/{run_id}/forward",
         "/api/trees",

@@ -183,14 +183,31 @@ async def test_watching_ends_with_the_run(
     assert status in done.out
 
 
-async def test_watching_follows_until_the_end(
-    home: Home, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hub.cli.runs._WATCH_INTERVAL", 0.01)
+async def test_watching_follows_until_the_end(home: Home, command: Command) -> None:
     state = home.runs.add("onboarding/u1", status="running")
-    asyncio.get_running_loop().call_later(0.05, setattr, state, "status", "succeeded")
-    done = await command("runs", "watch", "onboarding/u1")
+
+    def end() -> None:
+        state.status = "succeeded"
+        home.runs.moved.set()
+
+    watching = asyncio.create_task(command("runs", "watch", "onboarding/u1"))
+    while not home.runs.followed:
+        await asyncio.sleep(0.01)
+    end()
+    done = await watching
     assert done.code == 0
+    assert "succeeded" in done.out
+
+
+async def test_watching_goes_on_when_its_stream_breaks_off(home: Home, command: Command) -> None:
+    home.services.streams.lasts = 0.05
+    state = home.runs.add("onboarding/u1", status="running")
+    watching = asyncio.create_task(command("runs", "watch", "onboarding/u1"))
+    while len(home.runs.followed) < 3:
+        await asyncio.sleep(0.01)
+    state.status = "failed"
+    home.runs.moved.set()
+    assert (await watching).code == 1
 
 
 async def test_actions_reach_the_run(home: Home, command: Command) -> None:

@@ -30,6 +30,7 @@ from hub.routing.journal.handoff import Handoff
 from hub.routing.journal.leases import Claim, Leases
 from hub.routing.journal.marks import DeliveryUpdates, Mark, Marks
 from hub.routing.journal.tables import definitions, entries
+from hub.routing.journal.tail import TailReader
 from hub.routing.journal.upkeep import DefinitionChange, Definitions, Pruning
 from hub.routing.journal.writer import Limits, Writer
 from hub.trigger import Receipt
@@ -313,6 +314,10 @@ class Journal:
             rows = (await connection.execute(query)).all()
             found = await lookup.entries_of(connection, rows[:limit])
         return Page(items=found, next=lookup.cursor(found[-1].seq) if len(rows) > limit else None)
+
+    def tail(self) -> TailReader:
+        """A reader of what comes in from now on."""
+        return TailReader(self._database)
 
     async def counts(self) -> dict[str, int]:
         """How many entries there are of each status; `duplicate` also counts further copies."""
