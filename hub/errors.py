@@ -12,7 +12,8 @@ HubError
 ├── Refused                  an incoming request that is turned away
 │   ├── BadSignature         its signature is missing, wrong or too old
 │   ├── BadRequest           its body cannot be read
-│   │   └── InvalidForm      what an approval asks is not answered, or not as it asks
+│   │   ├── InvalidForm      what an approval asks is not answered, or not as it asks
+│   │   └── InvalidDelegate  a decision is passed on to somebody who cannot have it
 │   ├── Forbidden            the caller may not do that, or not from there
 │   │   └── NotYours         an approval that somebody else is asked for
 │   ├── TooLarge             its body is over the limit
@@ -58,6 +59,7 @@ __all__ = [
     "Gone",
     "HubError",
     "InvalidDefinition",
+    "InvalidDelegate",
     "InvalidDuration",
     "InvalidEvent",
     "InvalidForm",
@@ -230,6 +232,12 @@ class InvalidForm(BadRequest):
     """What is asked is not answered."""
 
     code = "invalid_form"
+
+
+class InvalidDelegate(BadRequest):
+    """The decision cannot be passed on to that person."""
+
+    code = "invalid_delegate"
 
 
 class Forbidden(Refused):

@@ -1,8 +1,9 @@
-"""Callback links: signed, expiring, single-purpose URLs that deliver an event to one run; and
-decision links, by which one person decides on one approval.
+"""Callback links: signed, expiring, single-purpose URLs that deliver an event to one run; decision
+links, by which one person decides on one approval; and the tokens of buttons, by which people decide
+where something else says who they are.
 
-A link is `<base>/callbacks/<token>` or `<base>/decisions/<token>`; the token is a JWS in compact form (RFC 7515), HS256. The keys
-are derived from the hub's one secret by HKDF (RFC 5869), a different one for each purpose, so that
+A link is `<base>/callbacks/<token>` or `<base>/decisions/<token>`; the token is a JWS in compact form
+(RFC 7515), HS256. The keys are derived from the hub's one secret by HKDF (RFC 5869), a different one for each purpose, so that
 a token of one kind can never stand for one of another.
 """
 
@@ -24,10 +25,18 @@ from joserfc.jwk import OctKey
 
 from hub.errors import Gone, MissingSecret, NotFound
 
-__all__ = ["CallbackClaims", "DecisionClaims", "Links", "derive_key", "load_or_create_secret"]
+__all__ = [
+    "ButtonClaims",
+    "CallbackClaims",
+    "DecisionClaims",
+    "Links",
+    "derive_key",
+    "load_or_create_secret",
+]
 
 _AUDIENCE: Final = "hub/callback"
 _DECISIONS: Final = "hub/decision"
+_BUTTONS: Final = "hub/buttons"
 _ALGORITHM: Final = "HS256"
 _KEY_BYTES: Final = 32
 _MIN_SECRET: Final = 16
@@ -66,6 +75,18 @@ class DecisionClaims(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
+class ButtonClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What the buttons of a post stand for: which approval of which run is decided by them.
+
+    They prove nothing of who presses them.
+    """
+
+    run_id: str
+    path: str
+    approval: str
+    expires_at: datetime
+
+
 class _DecisionPayload(msgspec.Struct, frozen=True, kw_only=True):
     aud: Literal["hub/decision"]
     iat: int
@@ -74,6 +95,15 @@ class _DecisionPayload(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     approval: str
     who: str
+
+
+class _ButtonPayload(msgspec.Struct, frozen=True, kw_only=True):
+    aud: Literal["hub/buttons"]
+    iat: int
+    exp: int
+    sub: str
+    path: str
+    approval: str
 
 
 class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -102,6 +132,7 @@ class Links:
             raise ValueError(f"a key of callback links has at least {_KEY_BYTES} bytes")
         self._keys = [OctKey.import_key(key) for key in keys]
         self._decision_keys = [OctKey.import_key(_derive(key, _DECISIONS.encode())) for key in keys]
+        self._button_keys = [OctKey.import_key(_derive(key, _BUTTONS.encode())) for key in keys]
         self.base_url = base_url.rstrip("/")
 
     def sign(self, claims: CallbackClaims, now: datetime) -> str:
@@ -132,6 +163,18 @@ class Links:
         )
         return f"{self.base_url}/decisions/{_signed(payload, self._decision_keys[0])}"
 
+    def sign_buttons(self, claims: ButtonClaims, now: datetime) -> str:
+        """The token that buttons carry; no link. The same claims and time give the same token."""
+        payload = _ButtonPayload(
+            aud=_BUTTONS,
+            iat=int(now.timestamp()),
+            exp=int(claims.expires_at.timestamp()),
+            sub=claims.run_id,
+            path=claims.path,
+            approval=claims.approval,
+        )
+        return _signed(payload, self._button_keys[0])
+
     def verify(self, token: str, now: datetime) -> CallbackClaims:
         """The claims of a token that this hub has signed.
 
@@ -161,11 +204,21 @@ class Links:
             expires_at=_in_time(payload.exp, now),
         )
 
+    def verify_buttons(self, token: str, now: datetime) -> ButtonClaims:
+        """The claims of a button's token. Raises as `verify` does."""
+        payload = _read(token, self._button_keys, _ButtonPayload)
+        return ButtonClaims(
+            run_id=payload.sub,
+            path=payload.path,
+            approval=payload.approval,
+            expires_at=_in_time(payload.exp, now),
+        )
 
-_Read = TypeVar("_Read", _Payload, _DecisionPayload)
+
+_Read = TypeVar("_Read", _Payload, _DecisionPayload, _ButtonPayload)
 
 
-def _signed(payload: _Payload | _DecisionPayload, key: OctKey) -> str:
+def _signed(payload: _Payload | _DecisionPayload | _ButtonPayload, key: OctKey) -> str:
     return jws.serialize_compact(
         {"alg": _ALGORITHM}, msgspec.json.encode(payload), key, [_ALGORITHM]
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from litestar import Request, get, post
@@ -21,8 +21,9 @@ from hub.api.body import read_body, read_headers
 from hub.api.services import Services
 from hub.errors import BadRequest, Forbidden, NotFound
 from hub.payload import read_json
-from hub.run.approvals import Answer, ApprovalState, Decision
-from hub.run.pending import PendingApproval, PendingApprovals
+from hub.run.approvals import Answer, ApprovalState, Decision, Delegation, HandedOver
+from hub.run.decided import ApprovalOutcome, Decided, PassedOn
+from hub.run.pending import FinishedApproval, PendingApproval, PendingApprovals
 
 __all__ = ["ApprovalItem", "ApprovalList", "approvals", "pending_approvals", "view_of"]
 
@@ -31,7 +32,11 @@ _DECISIONS = ("approve", "reject")
 
 
 class ApprovalItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An approval that is open. `waiting_on` are those who may still decide."""
+    """An approval. `waiting_on` are those who may still decide; once it is over, it says how.
+
+    `by` and `delegations` say who decided, when and how; None while it is open, where the approval
+    itself tells.
+    """
 
     id: str
     run_id: str
@@ -44,10 +49,15 @@ class ApprovalItem(msgspec.Struct, frozen=True, kw_only=True):
     quorum: int
     approvals: int
     waiting_on: list[str]
+    decision: ApprovalOutcome = "pending"
+    timed_out: bool = False
+    ended_at: datetime | None = None
+    by: list[Decided] | None = None
+    delegations: list[PassedOn] | None = None
 
 
 class ApprovalList(msgspec.Struct, frozen=True, kw_only=True):
-    """Open approvals; `next` is the cursor of the rest."""
+    """Approvals; `next` is the cursor of the rest."""
 
     items: list[ApprovalItem]
     next: str | None
@@ -65,19 +75,42 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     how: Literal["api", "cli", "page"] = "api"
 
 
+class _PassedOn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a delegation. `id` makes it one however often it is sent."""
+
+    to: str
+    who: str | None = None
+    as_: str | None = msgspec.field(default=None, name="as")
+    comment: str | None = None
+    id: str | None = None
+    how: Literal["api", "cli", "page"] = "api"
+
+
+_Body = TypeVar("_Body", _Given, _PassedOn)
+
+
 def approvals(services: Services) -> list[HTTPRouteHandler]:
     """The routes under `/api/approvals`."""
 
-    @get("/api/approvals", summary="Open approvals, of all or of one person", tags=["approvals"])
+    @get(
+        "/api/approvals",
+        summary="Approvals, open or decided, of all or of one person",
+        tags=["approvals"],
+    )
     async def list_approvals(
+        status: Annotated[
+            Literal["pending", "decided"], QueryParameter(description="which of them")
+        ] = "pending",
         person: FromQuery[str | None] = None,
         tree: FromQuery[str | None] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         cursor: FromQuery[str | None] = None,
     ) -> ApprovalList:
-        page = await pending_approvals(services).list(
-            person=person, tree=tree, limit=limit, cursor=cursor
-        )
+        places = pending_approvals(services)
+        if status == "decided":
+            over = await places.decided(person=person, tree=tree, limit=limit, cursor=cursor)
+            return ApprovalList(items=[_finished(one) for one in over.items], next=over.next)
+        page = await places.list(person=person, tree=tree, limit=limit, cursor=cursor)
         return ApprovalList(items=[_item(one) for one in page.items], next=page.next)
 
     @get("/api/approvals/{approval_id:str}", summary="One approval", tags=["approvals"])
@@ -94,7 +127,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
     )
     async def decide(request: Request[Any, Any, Any], approval_id: FromPath[str]) -> Answer:
         run_id, path, approval = _read_id(approval_id)
-        given = await _given(request, services.body_timeout)
+        given = await _given(request, services.body_timeout, _Given)
         decision = Decision(
             id=given.id or uuid.uuid4().hex,
             path=path,
@@ -116,7 +149,34 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
             change.after |= {"outcome": answer.outcome}
         return answer
 
-    return [list_approvals, show_approval, decide]
+    @post(
+        "/api/approvals/{approval_id:str}/delegation",
+        status_code=200,
+        summary="Pass a decision on to somebody else",
+        tags=["approvals"],
+    )
+    async def delegate(request: Request[Any, Any, Any], approval_id: FromPath[str]) -> HandedOver:
+        run_id, path, approval = _read_id(approval_id)
+        given = await _given(request, services.body_timeout, _PassedOn)
+        delegation = Delegation(
+            id=given.id or uuid.uuid4().hex,
+            path=path,
+            approval=approval,
+            who=_who(given, services),
+            to=given.to,
+            how=given.how,
+            comment=given.comment,
+        )
+        async with audited(
+            services,
+            request,
+            "approval.delegate",
+            f"{run_id} {path}",
+            after={"for": delegation.who, "to": delegation.to, "comment": delegation.comment},
+        ):
+            return await pending_approvals(services).delegate(run_id, delegation)
+
+    return [list_approvals, show_approval, decide, delegate]
 
 
 def pending_approvals(services: Services) -> PendingApprovals:
@@ -150,6 +210,28 @@ def _item(one: PendingApproval) -> ApprovalItem:
     )
 
 
+def _finished(one: FinishedApproval) -> ApprovalItem:
+    over = one.approval
+    return ApprovalItem(
+        id=_make_id(one.run_id, over.path, over.id),
+        run_id=one.run_id,
+        tree=one.tree,
+        key=one.key,
+        path=over.path,
+        title=over.title,
+        opened_at=over.opened_at,
+        deadline=None,
+        quorum=over.quorum,
+        approvals=sum(said.decision == "approve" for said in over.by),
+        waiting_on=[],
+        decision=over.outcome,
+        timed_out=over.timed_out,
+        ended_at=over.ended_at,
+        by=over.by,
+        delegations=over.delegations,
+    )
+
+
 def _make_id(run_id: str, path: str, approval: str) -> str:
     packed = msgspec.json.encode([run_id, path, approval])
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
@@ -163,7 +245,7 @@ def _read_id(text: str) -> tuple[str, str, str]:
         raise NotFound(f"there is no approval {text[:100]!r}") from None
 
 
-def _who(given: _Given, services: Services) -> str:
+def _who(given: _Given | _PassedOn, services: Services) -> str:
     """Who decides. Nobody can sign in yet, so only a hub of one developer believes a name."""
     if not services.is_development:
         raise Forbidden(
@@ -175,13 +257,16 @@ def _who(given: _Given, services: Services) -> str:
     return who
 
 
-async def _given(request: Request[Any, Any, Any], timeout: float) -> _Given:
+async def _given(request: Request[Any, Any, Any], timeout: float, kind: type[_Body]) -> _Body:
     headers = read_headers(request.scope)
     body = await read_body(request.receive, headers, limit=_MAX_BODY, timeout=timeout)
     value = read_json(body) if body.strip() else {}
     try:
-        return msgspec.convert(value, _Given)
+        return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise BadRequest(
-            f'{error}; write {{"decision": "approve" or "reject", "as": who, "comment", "form"}}'
-        ) from None
+        example = (
+            '{"decision": "approve" or "reject", "as": who, "comment", "form"}'
+            if kind is _Given
+            else '{"to": person, "as": who, "comment"}'
+        )
+        raise BadRequest(f"{error}; write {example}") from None

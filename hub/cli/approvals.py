@@ -24,18 +24,45 @@ Form = Annotated[
 def list_(
     person: Annotated[str | None, typer.Option(help="Only what this person may decide.")] = None,
     tree: Annotated[str | None, typer.Option(help="Only of this tree.")] = None,
+    decided: Annotated[
+        bool, typer.Option("--decided", help="Those that are over; with --person, decided by them.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     cursor: Annotated[str | None, typer.Option(help="Where a list of before went on.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Open approvals, those of the newest runs first."""
+    """Approvals, open or decided, those of the newest runs first."""
     from hub.cli.client import HubClient
     from hub.cli.screen import print_json, print_more, print_table, when
 
     with HubClient() as hub:
-        answer = hub.get("approvals", person=person, tree=tree, limit=limit, cursor=cursor)
+        answer = hub.get(
+            "approvals",
+            status="decided" if decided else None,
+            person=person,
+            tree=tree,
+            limit=limit,
+            cursor=cursor,
+        )
     if as_json:
         print_json(answer.text)
+        return
+    if decided:
+        print_table(
+            ["RUN", "TITLE", "OUTCOME", "BY", "AT"],
+            (
+                [
+                    item["run_id"],
+                    item["title"],
+                    item["decision"] + (" by timeout" if item["timed_out"] else ""),
+                    "\n".join(_said(one, when(one["at"])) for one in item["by"]),
+                    when(item["ended_at"]),
+                ]
+                for item in answer.data["items"]
+            ),
+            none="nothing has been decided",
+        )
+        print_more(answer.data["next"])
         return
     print_table(
         ["RUN", "TITLE", "APPROVED", "WAITS FOR", "UNTIL"],
@@ -70,6 +97,10 @@ def show(id: ApprovalId, as_json: Json = False) -> None:
     lines += [shown["details"]] if shown["details"] else []
     lines.append(f"{shown['approvals']} of {shown['quorum']} approvals")
     lines += [_said(one, when(one["at"])) for one in shown["by"]]
+    lines += [
+        f"{one['who']} passed it on to {one['to']} {when(one['at'])}"
+        for one in shown.get("delegations", ())
+    ]
     if shown["waiting_on"]:
         lines.append("waits for " + ", ".join(shown["waiting_on"]))
     if shown["deadline"] and shown["decision"] == "pending":
@@ -103,6 +134,33 @@ def reject(
 ) -> None:
     """Reject."""
     _decide(id, "reject", who, comment, form, as_json)
+
+
+@app.command()
+def delegate(
+    id: ApprovalId,
+    to: Annotated[str, typer.Option("--to", metavar="PERSON", help="Who is to decide instead.")],
+    who: As = None,
+    comment: Comment = None,
+    as_json: Json = False,
+) -> None:
+    """Pass the decision on to somebody else, who decides instead."""
+    import uuid
+
+    from hub.cli.client import HubClient
+    from hub.cli.screen import console, print_json
+
+    body = {"to": to, "comment": comment, "how": "cli"}
+    if who is not None:
+        body["as"] = who
+    with HubClient() as hub:
+        body["id"] = uuid.uuid4().hex
+        answer = hub.post("approvals", _found(hub, id), "delegation", body=body)
+    if as_json:
+        print_json(answer.text)
+        return
+    got: dict[str, Any] = answer.data
+    console().print(f"{got['to']} decides instead of {got['who']}", markup=False, soft_wrap=True)
 
 
 def _decide(

@@ -131,6 +131,7 @@ def _approval(asked: Mapping[str, Any]) -> Text:
         said = "approved" if one["decision"] == "approve" else "rejected"
         comment = f": {short_json(one['comment'])}" if one.get("comment") else ""
         words.append(f"{said} by {one['who']} ({one['how']}){comment}")
+    words += [f"passed on by {d['who']} to {d['to']}" for d in asked.get("delegations", ())]
     if asked["timed_out"]:
         words.append("its time was over")
     if asked["reminders"]:
@@ -138,7 +139,7 @@ def _approval(asked: Mapping[str, Any]) -> Text:
     further = (", ".join(step["to"]) or "nobody else" for step in asked["escalations"])
     words += [f"escalated to {people}" for people in further]
     if asked["unsent"]:
-        words.append(f"{len(asked['unsent'])} mails not sent")
+        words.append(f"{len(asked['unsent'])} notices not sent")
     return Text("; ".join(words), style="dim")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from hub.event import Event
+from hub.run.decided import DecidedApproval
 
 __all__ = [
     "Failure",
@@ -141,6 +142,8 @@ class RunState(msgspec.Struct, kw_only=True):
     vars: dict[str, Any] = {}
     steps: dict[str, Any] = {}
     mailbox: MailboxState = msgspec.field(default_factory=MailboxState)
+    decided: list[DecidedApproval] = []
+    """The approvals that are over, oldest first; the latest of them only."""
     result: Any = None
     error: Failure | None = None
     cancelling: bool = False

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec import convert, to_builtins
-
-from hub.durations import format_duration, parse_duration
+from hub.durations import parse_duration
 from hub.errors import ExpressionError, InvalidDuration, NodeFailed
 from hub.event import Event
 from hub.expressions import Expression, Template
+from hub.run.guard import Guard
 from hub.run.outside import child_call, emit_call, make_call
-from hub.run.state import Failure, NodeState, Stored
+from hub.run.state import Failure, NodeState
+from hub.run.waiting import Waiting, join
 from hub.tree import SKIPPED, Node, Retry, Span
 from hub.tree.concurrency import first_done, halt, spawn
 from hub.tree.node import Run
@@ -135,6 +135,16 @@ class View:
         self._state(node).iteration = index
 
     @property
+    def run(self) -> TreeRun:
+        """The whole run that this is a part of."""
+        return self._run
+
+    @property
+    def halted(self) -> bool:
+        """Is this part of the tree being cancelled for good?"""
+        return self._halted
+
+    @property
     def leaving(self) -> bool:
         return self._run.leaving
 
@@ -215,7 +225,7 @@ class View:
                     return SKIPPED
                 state.started_at = run.home.now()
             state.status = "running"
-            result = await view._guarded(node, state)
+            result = await Guard(view, node, state).live()
         except NodeFailed as error:
             if state.status not in _DONE:
                 self._fail(node, state, error)
@@ -266,7 +276,7 @@ class View:
         state.paused_until = None
         state.memory = None
 
-    async def _tried(self, node: Node, state: NodeState) -> Any:
+    async def tried(self, node: Node, state: NodeState) -> Any:
         """The node, tried again as its `retry` says. Its outcome stands in the state at once, so
         that none is lost when the run is cut before those above have heard of it."""
         path = self.path(node)
@@ -299,105 +309,15 @@ class View:
         assert state.paused_until is not None
         left = state.paused_until - self.now()
         if left > timedelta(0):
-            with self._waiting(node, None, state.paused_until):
+            with self.marked(node, None, state.paused_until):
                 await self._run.home.sleep(left, f"before try {state.attempt} of {node.label}")
         state.paused_until = None
 
-    # -- timeout and abort_on -------------------------------------------------------------
+    # -- being given up ------------------------------------------------------------------
 
-    async def _guarded(self, node: Node, state: NodeState) -> Any:
-        """The node, given up when its time is over or its `abort_on` comes."""
-        if node.timeout is None and node.abort_on is None:
-            return await self._tried(node, state)
-        if self._halted or state.given_up is not None:
-            return await self._stopped(node, state)
-        run = self._run
-        path = self.path(node)
-        if node.abort_on is not None and run.mailbox.take(
-            f"{path}.abort_on", node.abort_on, now=self.now()
-        ):
-            state.given_up = self._aborted(node)
-            return await self._stopped(node, state)
-        begun: list[bool] = []
-
-        async def body() -> Any:
-            begun.append(True)
-            return await self._tried(node, state)
-
-        timer = self._timer(node, state)
-        work = spawn(body())
-        guards: list[asyncio.Task[Any]] = [] if timer is None else [timer]
-        abort = None
-        if node.abort_on is not None:
-            if state.abort_turn is None:
-                state.abort_turn = run.mailbox.turn()
-            abort = spawn(self._aborting(path, node.abort_on, state.abort_turn))
-            guards.append(abort)
-        tasks = [work, *guards]
-        try:
-            await first_done(tasks)
-            # An event and the deadline in one turn: the event came in time.
-            while not work.done() and run.mailbox.granting(path):  # noqa: ASYNC110
-                await asyncio.sleep(0)
-            if not work.done():
-                state.given_up = self._reason(node, state, abort)
-            await halt(tasks)
-        except asyncio.CancelledError:
-            await halt(tasks)
-            self._return(abort, state)
-            if not begun and not self.leaving:
-                await self._clean(node, state)
-            raise
-        self._return(abort, state)
-        if state.given_up is not None and work.cancelled():
-            return await self._stopped(node, state)
-        return work.result()
-
-    def _timer(self, node: Node, state: NodeState) -> asyncio.Task[None] | None:
-        if node.timeout is None:
-            return None
-        if state.expires_at is None:
-            state.expires_at = self.now() + self.span(node.timeout)
-        # A run that goes on after the deadline first comes to where it was.
-        left = max(state.expires_at - self.now(), _MOMENT)
-        return spawn(self._run.home.sleep(left, f"timeout of {node.label}"))
-
-    async def _aborting(self, path: str, subscription: str, turn: int) -> Stored:
-        run = self._run
-        return await run.mailbox.wait(
-            f"{path}.abort_on",
-            subscription,
-            after=0,
-            turn=turn,
-            late="discard",
-            now=run.home.now(),
-        )
-
-    def _reason(self, node: Node, state: NodeState, abort: asyncio.Task[Stored] | None) -> Failure:
-        path = self.path(node)
-        if abort is not None and abort.done():
-            return self._aborted(node)
-        self._run.mailbox.lapse(path)
-        assert state.started_at is not None
-        assert state.expires_at is not None
-        length = format_duration(state.expires_at - state.started_at)
-        said = f"{node.label} was not done within {length}"
-        return Failure(code="timeout", message=said, path=path)
-
-    def _aborted(self, node: Node) -> Failure:
-        said = f"{node.label} was aborted by {node.abort_on}"
-        return Failure(code="aborted", message=said, path=self.path(node))
-
-    def _return(self, abort: asyncio.Task[Stored] | None, state: NodeState) -> None:
-        """An event that came when it could abort nothing any more is kept for others."""
-        if abort is None or abort.cancelled() or not abort.done() or abort.exception():
-            return
-        if state.given_up is None or state.given_up.code != "aborted":
-            self._run.mailbox.put_back(abort.result())
-
-    async def _stopped(self, node: Node, state: NodeState) -> Any:
+    async def stopped(self, node: Node, state: NodeState) -> Any:
         """The end of a node that was given up, once it has cleaned up."""
-        await self._clean(node, state)
+        await self.clean(node, state)
         if state.status in _DONE:
             return self._outcome(node, state)
         if self._halted or state.given_up is None:
@@ -405,10 +325,10 @@ class View:
         reason = state.given_up
         raise NodeFailed(reason.code, reason.message, reason.path)
 
-    async def _clean(self, node: Node, state: NodeState) -> None:
+    async def clean(self, node: Node, state: NodeState) -> None:
         """Walk a node once more to clean up what is left; nothing where that was done."""
         if state.status not in _DONE:
-            await self._joined(spawn(self._like(halted=True)._tried(node, state)))
+            await self._joined(spawn(self._like(halted=True).tried(node, state)))
 
     # -- halting --------------------------------------------------------------------------
 
@@ -497,7 +417,7 @@ class View:
         run = self._run
         left = until - run.home.now()
         if left > timedelta(0):
-            with self._waiting(node, node.label, until):
+            with self.marked(node, node.label, until):
                 await run.home.sleep(left, node.label)
 
     async def breathe(self) -> None:
@@ -515,7 +435,7 @@ class View:
             opened = (after, run.mailbox.turn())
             self.remember(node, opened)
         after, turn = opened
-        with self._waiting(node, subscription, None):
+        with self.marked(node, subscription, None):
             stored = await run.mailbox.wait(
                 self.path(node), subscription, after=after, turn=turn, late=late, now=run.home.now()
             )
@@ -531,74 +451,25 @@ class View:
         late: str,
     ) -> Mapping[str, Event]:
         self._stop_if_halted()
-        run = self._run
-        mailbox = run.mailbox
-        memory = self.recall(node)
-        if memory is None:
-            after = mailbox.state.received if since == "wait" else 0
-            memory = {"after": after, "turn": mailbox.turn(), "taken": {}}
-            self.remember(node, memory)
-        taken = {name: convert(one, Stored) for name, one in memory["taken"].items()}
-        waits = {
-            name: spawn(
-                mailbox.wait(
-                    self.path(node),
-                    name,
-                    after=memory["after"],
-                    turn=memory["turn"],
-                    late=late,
-                    now=run.home.now(),
-                )
-            )
-            for name in subscriptions
-            if name not in taken
-        }
-        try:
-            while len(taken) < count:
-                with self._waiting(node, [*waits], None):
-                    await first_done([*waits.values()])
-                for name in [name for name, wait in waits.items() if wait.done()]:
-                    stored = waits.pop(name).result()
-                    if len(taken) == count:
-                        mailbox.put_back(stored)
-                        continue
-                    taken[name] = stored
-                    memory["taken"][name] = to_builtins(stored)
-            await self._end(waits)
-        except asyncio.CancelledError:
-            await self._end(waits)
-            if not self.leaving:
-                for stored in sorted(taken.values(), key=lambda stored: stored.number):
-                    mailbox.put_back(stored)
-            raise
-        return {name: taken[name].event for name in subscriptions if name in taken}
+        return await join(self, node, subscriptions, count=count, since=since, late=late)
 
-    async def _end(self, waits: Mapping[str, asyncio.Task[Stored]]) -> None:
-        """Give waits up. What they were given in this very turn goes to others."""
-        tasks = list(waits.values())
-        try:
-            await halt(tasks)
-        finally:
-            for task in tasks:
-                if task.done() and not task.cancelled() and task.exception() is None:
-                    self._run.mailbox.put_back(task.result())
-
-    def _waiting(
+    def marked(
         self, node: Node, what: str | Sequence[str] | None, until: datetime | None
-    ) -> _Waiting:
+    ) -> Waiting:
+        """Marks the node as waiting for these while the body of `with` runs, at most until then."""
         state = self._state(node)
         ends = [t for t in (until, state.expires_at) if t is not None]
         state.deadline = min(ends) if ends else None
         whats = [what] if isinstance(what, str) else what or ()
-        return _Waiting(self._run, state, whats)
+        return Waiting(self._run, state, whats)
 
     async def ask(self, node: Node, question: Callable[[], Question]) -> Mapping[str, Any]:
         self._stop_if_halted()
         return await self._run.desk.ask(self, node, question)
 
-    def waiting(self, node: Node, until: datetime | None) -> _Waiting:
+    def waiting(self, node: Node, until: datetime | None) -> Waiting:
         """Marks the node as waiting for people while the body of `with` runs."""
-        return self._waiting(node, node.verb, until)
+        return self.marked(node, node.verb, until)
 
     def show(self, node: Node, result: Any) -> None:
         """Let those who look at the run see how far the node is."""
@@ -640,33 +511,6 @@ class View:
         self._stop_if_halted()
         await self._run.admit(self.path(node))
         self._state(node).called = True
-
-
-class _Waiting:
-    """Marks a node as waiting while the body of `with` runs."""
-
-    def __init__(self, run: TreeRun, state: NodeState, what: Sequence[str]) -> None:
-        self._run = run
-        self._state = state
-        self._what = what
-
-    def __enter__(self) -> None:
-        self._state.status = "waiting"
-        self._run.state.waiting_for.extend(self._what)
-        self._run.home.changed()
-        self._run.consider()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is GeneratorExit:
-            # The home has dropped the run from its memory; nothing of it happens any more.
-            return
-        for what in self._what:
-            if what in self._run.state.waiting_for:
-                self._run.state.waiting_for.remove(what)
-        if not self._run.leaving:
-            self._state.status = "running"
-            self._state.deadline = self._state.expires_at
-            self._run.home.changed()
 
 
 def is_under(path: str, parent: str) -> bool:

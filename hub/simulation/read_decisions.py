@@ -1,4 +1,4 @@
-"""The decisions of a scenario: who approves or rejects, and when."""
+"""The decisions of a scenario: who approves, rejects or passes it on, and when."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ OUTCOMES = (
     "not_yours",
     "approval_over",
     "invalid_form",
+    "invalid_delegate",
     "not_found",
 )
 """What may become of a decision: it is recorded, or the code of why it is not."""
 
-_FIELDS = ("after", "who", "decision", "node", "comment", "form", "outcome")
+_FIELDS = ("after", "who", "decision", "to", "node", "comment", "form", "outcome")
 
 
 def read_decisions(reading: Reading, place: Place, value: Any) -> list[ScriptedDecision]:
@@ -43,8 +44,14 @@ def _decision(reading: Reading, place: Place, value: Any) -> ScriptedDecision | 
     if not isinstance(who, str) or not who:
         reading.problem(place, "a decision says who decides", "write `who: ada@example.com`")
         return None
-    if said not in ("approve", "reject"):
-        reading.problem(place, "a decision is `decision: approve` or `decision: reject`")
+    if said not in ("approve", "reject", "delegate"):
+        reading.problem(place, "a decision is `decision: approve`, `reject` or `delegate`")
+        return None
+    to = value.get("to")
+    if (said == "delegate") != (isinstance(to, str) and bool(to)):
+        reading.problem(
+            place, "`to: bob@example.com` stands with `decision: delegate`, and only there"
+        )
         return None
     if "after" not in value:
         reading.problem(place, "a decision says when it comes", "write `after: 2h`")
@@ -58,6 +65,7 @@ def _decision(reading: Reading, place: Place, value: Any) -> ScriptedDecision | 
         after=reading.span((*place, "after"), value["after"]),
         who=who,
         decision=said,
+        to=to,
         node=_node(reading, (*place, "node"), value.get("node")),
         comment=None if comment is None else str(comment),
         form=form,

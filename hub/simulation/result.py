@@ -57,7 +57,7 @@ class SimulatedDecision(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     run_id: str
     who: str
-    decision: Literal["approve", "reject"]
+    decision: Literal["approve", "reject", "delegate"]
     at: datetime
     outcome: str
     message: str | None = None

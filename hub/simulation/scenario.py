@@ -36,13 +36,15 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
 class ScriptedDecision(msgspec.Struct, frozen=True, kw_only=True):
     """What one person decides, so long after the start.
 
-    `node` is the id of the approval, where the run may have several open. `outcome` is what is
+    With `delegate` it is passed on `to` somebody else. `node` is the id of the approval, where the
+    run may have several open. `outcome` is what is
     expected to become of it: `recorded`, or the code of why it is not.
     """
 
     after: timedelta
     who: str
-    decision: Literal["approve", "reject"]
+    decision: Literal["approve", "reject", "delegate"]
+    to: str | None = None
     node: str | None = None
     comment: str | None = None
     form: Mapping[str, Any] = {}
@@ -117,6 +119,7 @@ def live(
                 scenario.run_id,
                 one.who,
                 one.decision,
+                to=one.to,
                 node=one.node,
                 comment=one.comment,
                 form=one.form,

@@ -25,7 +25,7 @@ from hub.run import (
     ended_reason,
     meeting,
 )
-from hub.run.approvals import Decision, approval_id
+from hub.run.approvals import Decision, Delegation, Desk, approval_id
 from hub.simulation.home import SimulatedHome, World
 from hub.simulation.loop import VirtualLoop
 from hub.simulation.mocks import Mock, Mocks
@@ -109,21 +109,51 @@ class Simulation:
         self,
         run_id: str,
         who: str,
-        decision: Literal["approve", "reject"],
+        decision: Literal["approve", "reject", "delegate"],
         *,
+        to: str | None = None,
         node: str | None = None,
         comment: str | None = None,
         form: Mapping[str, Any] | None = None,
         at: datetime | timedelta = timedelta(0),
     ) -> None:
-        """Plan what somebody decides on an approval of the run, the one of that id if given."""
+        """Plan what somebody decides on an approval of the run, the one of that id if given.
+
+        With `delegate` they pass the decision on `to` somebody else.
+        """
         number = self._planned
         self._planned += 1
 
         def come() -> None:
             outcome, message = "recorded", None
             try:
-                self._decide(run_id, number, who, decision, node, comment, dict(form or {}))
+                desk, path, approval = self._asked(run_id, node)
+                one = f"decision-{number}"
+                if decision == "delegate":
+                    desk.delegate(
+                        Delegation(
+                            id=one,
+                            path=path,
+                            approval=approval,
+                            who=who,
+                            to=to or "",
+                            how="scenario",
+                            comment=comment,
+                        )
+                    )
+                else:
+                    desk.decide(
+                        Decision(
+                            id=one,
+                            path=path,
+                            approval=approval,
+                            decision=decision,
+                            who=who,
+                            how="scenario",
+                            comment=comment,
+                            form=dict(form or {}),
+                        )
+                    )
             except HubError as error:
                 outcome, message = error.code, error.message
             self._decisions[number] = SimulatedDecision(
@@ -313,16 +343,8 @@ class Simulation:
         self._latest[run_id] = live
         return live
 
-    def _decide(
-        self,
-        run_id: str,
-        number: int,
-        who: str,
-        decision: Literal["approve", "reject"],
-        node: str | None,
-        comment: str | None,
-        form: dict[str, Any],
-    ) -> None:
+    def _asked(self, run_id: str, node: str | None) -> tuple[Desk, str, str]:
+        """Where a decision on an approval of the run comes in: the desk, the path and the id."""
         live = self._latest.get(run_id)
         if live is None or live.task.done():
             raise NotFound(f"no run {run_id} is live")
@@ -337,18 +359,7 @@ class Simulation:
             raise NotFound("the run has asked for no such approval")
         path, _, approval = asked[-1]
         assert approval is not None
-        live.run.desk.decide(
-            Decision(
-                id=f"decision-{number}",
-                path=path,
-                approval=approval,
-                decision=decision,
-                who=who,
-                how="scenario",
-                comment=comment,
-                form=form,
-            )
-        )
+        return live.run.desk, path, approval
 
     def _cancel(self, run_id: str) -> None:
         live = self._latest.get(run_id)

@@ -18,7 +18,7 @@ from hub.connections import Connections
 from hub.connector import RunRef
 from hub.errors import ActionFailed, ActionRefused, Busy, HubError, InvalidEvent, NotFound, TooLarge
 from hub.event import Event
-from hub.links import CallbackClaims, DecisionClaims, Links
+from hub.links import ButtonClaims, CallbackClaims, DecisionClaims, Links
 from hub.run import EMIT, ActionCall, identity_of
 from hub.run.approvals import LinkMark
 from hub.secrets import redact
@@ -181,6 +181,15 @@ class _Attempt:
         asked = LinkMark.read(packed)
         if self._links is None:
             raise ActionRefused("no_links", _NO_LINKS)
+        # Of the time that the mark stands for, so that a mail sent twice has one link.
+        if asked.who is None:
+            buttons = ButtonClaims(
+                run_id=self._call.run_id,
+                path=asked.path,
+                approval=asked.approval,
+                expires_at=asked.expires_at,
+            )
+            return self._links.sign_buttons(buttons, asked.expires_at)
         claims = DecisionClaims(
             run_id=self._call.run_id,
             path=asked.path,
@@ -188,5 +197,4 @@ class _Attempt:
             who=asked.who,
             expires_at=asked.expires_at,
         )
-        # Of the time that the mark stands for, so that a mail sent twice has one link.
         return self._links.sign_decision(claims, asked.expires_at)

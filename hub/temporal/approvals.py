@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -28,15 +28,26 @@ from hub.errors import (
     BadRequest,
     DecidedBefore,
     HubError,
+    InvalidDelegate,
     InvalidForm,
     NotFound,
     NotYours,
     Unreachable,
 )
-from hub.run.approvals import Answer, ApprovalState, Decision, OpenApproval, approval_at, person
-from hub.run.pending import ApprovalPage, PendingApproval
+from hub.run.approvals import (
+    Answer,
+    ApprovalState,
+    Decision,
+    Delegation,
+    HandedOver,
+    OpenApproval,
+    approval_at,
+    person,
+)
+from hub.run.decided import DecidedApproval
+from hub.run.pending import ApprovalPage, DecidedPage, FinishedApproval, PendingApproval
 from hub.run.state import NodeState
-from hub.temporal.approvers import ANYBODY, MEMO, hashed
+from hub.temporal.approvers import ANYBODY, DECIDED, DECIDED_MEMO, MEMO, hashed
 from hub.temporal.client import quoted, reaching
 
 __all__ = ["TemporalApprovals"]
@@ -49,6 +60,7 @@ _REFUSALS: Mapping[str, type[HubError]] = {
         ApprovalOver,
         BadRequest,
         DecidedBefore,
+        InvalidDelegate,
         InvalidForm,
         NotFound,
         NotYours,
@@ -72,10 +84,38 @@ class TemporalApprovals:
     ) -> ApprovalPage:
         who = None if person is None else _person(person)
         words = [ANYBODY] if who is None else [who, hashed(who)]
-        wanted = [
-            "HubApprovers IN (" + ", ".join(map(quoted, words)) + ")",
-            "ExecutionStatus = 'Running'",
-        ]
+        found, following = await self._found(
+            words, "ExecutionStatus = 'Running'", tree, limit, cursor
+        )
+        items: list[PendingApproval] = []
+        for execution in found:
+            items += await _pending(execution, who)
+        return ApprovalPage(items=items, next=following)
+
+    async def decided(
+        self,
+        *,
+        person: str | None = None,
+        tree: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> DecidedPage:
+        who = None if person is None else _person(person)
+        words = [DECIDED + word for word in ([ANYBODY] if who is None else [who, hashed(who)])]
+        # An earlier part of a run says no more than the last one.
+        found, following = await self._found(
+            words, "ExecutionStatus != 'ContinuedAsNew'", tree, limit, cursor
+        )
+        items: list[FinishedApproval] = []
+        for execution in found:
+            items += await _finished(execution, who)
+        return DecidedPage(items=items, next=following)
+
+    async def _found(
+        self, words: Sequence[str], status: str, tree: str | None, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Execution], str | None]:
+        """The runs that are found by one of the words, newest first, and the cursor of the rest."""
+        wanted = ["HubApprovers IN (" + ", ".join(map(quoted, words)) + ")", status]
         if tree is not None:
             wanted.append(f"HubTree = {quoted(tree)}")
         try:
@@ -91,12 +131,10 @@ class TemporalApprovals:
         )
         async with reaching():
             await pages.fetch_next_page()
-        items: list[PendingApproval] = []
-        for execution in pages.current_page or ():
-            items += await _pending(execution, who)
         following = pages.next_page_token
-        return ApprovalPage(
-            items=items, next=base64.urlsafe_b64encode(following).decode() if following else None
+        return (
+            pages.current_page or (),
+            base64.urlsafe_b64encode(following).decode() if following else None,
         )
 
     async def show(self, run_id: str, path: str, approval: str) -> ApprovalState | dict[str, Any]:
@@ -117,11 +155,17 @@ class TemporalApprovals:
         raise NotFound("The run does not wait for this decision any more.")
 
     async def decide(self, run_id: str, decision: Decision) -> Answer:
+        return msgspec.convert(await self._say("decide", run_id, decision), Answer)
+
+    async def delegate(self, run_id: str, delegation: Delegation) -> HandedOver:
+        return msgspec.convert(await self._say("delegate", run_id, delegation), HandedOver)
+
+    async def _say(self, update: str, run_id: str, said: Decision | Delegation) -> Any:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(run_id)
         try:
             async with reaching(run_id):
-                answer = await asyncio.wait_for(
-                    handle.execute_update("decide", decision, id=_update_id(decision)),
+                return await asyncio.wait_for(
+                    handle.execute_update(update, said, id=_update_id(update, said)),
                     _RPC_TIMEOUT.total_seconds(),
                 )
         except NotFound:
@@ -138,12 +182,11 @@ class TemporalApprovals:
             if isinstance(cause, ApplicationError):
                 raise _REFUSALS.get(cause.type or "", NotFound)(cause.message) from None
             raise NotFound("The run ended before this decision reached it.") from None
-        return msgspec.convert(answer, Answer)
 
 
-def _update_id(decision: Decision) -> str:
+def _update_id(update: str, said: Decision | Delegation) -> str:
     """Temporal answers an id that it knows with what became of it, so it is of one approval."""
-    return hashlib.sha256(f"{decision.approval}\0{decision.id}".encode()).hexdigest()[:36]
+    return hashlib.sha256(f"{update}\0{said.approval}\0{said.id}".encode()).hexdigest()[:36]
 
 
 def _person(name: str) -> str:
@@ -152,10 +195,9 @@ def _person(name: str) -> str:
 
 async def _pending(execution: Execution, who: str | None) -> list[PendingApproval]:
     """What the run said of its open approvals when it last changed; of one person, theirs."""
-    raw = (await execution.memo()).get(MEMO) or []
-    tree, _, key = execution.id.partition("/")
+    tree, key = _tree_and_key(execution)
     found = []
-    for item in raw:
+    for item in (await execution.memo()).get(MEMO) or []:
         one = msgspec.convert(item, OpenApproval)
         if who is not None and who not in one.waiting_on:
             continue
@@ -163,7 +205,7 @@ async def _pending(execution: Execution, who: str | None) -> list[PendingApprova
             PendingApproval(
                 run_id=execution.id,
                 tree=tree,
-                key=None if key.startswith("~") else key,
+                key=key,
                 path=one.path,
                 approval=one.id,
                 title=one.title,
@@ -175,3 +217,22 @@ async def _pending(execution: Execution, who: str | None) -> list[PendingApprova
             )
         )
     return found
+
+
+async def _finished(execution: Execution, who: str | None) -> list[FinishedApproval]:
+    """What the run says of its approvals that are over, the latest first; of one person, theirs."""
+    tree, key = _tree_and_key(execution)
+    over = [
+        msgspec.convert(item, DecidedApproval)
+        for item in (await execution.memo()).get(DECIDED_MEMO) or []
+    ]
+    return [
+        FinishedApproval(run_id=execution.id, tree=tree, key=key, approval=one)
+        for one in reversed(over)
+        if who is None or any(said.who == who for said in one.by)
+    ]
+
+
+def _tree_and_key(execution: Execution) -> tuple[str, str | None]:
+    tree, _, key = execution.id.partition("/")
+    return tree, None if key.startswith("~") else key

@@ -22,6 +22,7 @@ from hub.expressions import Expression
 from hub.links import Links
 from hub.run import EMIT, ActionCall, Delivery, key_text
 from hub.run.approvals import OpenApproval
+from hub.run.decided import DecidedApproval
 from hub.temporal.actions import Actions
 from hub.temporal.workflow import RunInput, TreeWorkflow
 from hub.tree import Subscription, Tree
@@ -109,7 +110,9 @@ class StandaloneWorkflow(TreeWorkflow):
     def _publish_waiting(self, waiting: list[str]) -> None:
         return
 
-    def _publish_approvals(self, approvals: Sequence[OpenApproval]) -> None:
+    def _publish_approvals(
+        self, approvals: Sequence[OpenApproval], decided: Sequence[DecidedApproval]
+    ) -> None:
         return
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from temporalio import workflow
@@ -36,9 +36,10 @@ from temporalio.exceptions import TimeoutError as ActionTimeout
 from hub.connector import installed_actions
 from hub.errors import BadRequest, HubError, NodeFailed, NotFound
 from hub.run import ActionCall, ChildCall, Delivery, RunState, Suspended, TreeRun
-from hub.run.approvals import Decision, OpenApproval
+from hub.run.approvals import Decision, Delegation, OpenApproval
+from hub.run.decided import DecidedApproval
 from hub.run.schedules import scheduled
-from hub.temporal.approvers import HUB_APPROVERS, MEMO, tokens_of
+from hub.temporal.approvers import DECIDED_MEMO, HUB_APPROVERS, MEMO, tokens_of
 from hub.temporal.details import describe
 from hub.tree import Retry, tree_from_document
 from hub.tree.concurrency import first_done, halt
@@ -89,7 +90,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the trigger's name where a schedule starts the run, which then makes its start event itself from
     the time that was due. `state` is there when the run continues an earlier part of itself.
     A run that was restarted has the `deliveries` that it begins with, and what the one before it
-    had `seen`.
+    had `seen` and `decided`.
     """
 
     hash: str
@@ -103,6 +104,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limits: Limits = Limits()
     deliveries: list[Delivery] = []
     seen: list[str] = []
+    decided: list[DecidedApproval] = []
 
 
 def attributes_of(
@@ -144,8 +146,8 @@ class TreeWorkflow:
         info = workflow.info()
         # What an earlier part has published still stands.
         self._published = list(info.typed_search_attributes.get(HUB_WAITING_FOR) or ())
-        self._approvals: Sequence[OpenApproval] | None = (
-            None if info.typed_search_attributes.get(HUB_APPROVERS) else []
+        self._approvals: tuple[Sequence[OpenApproval], Sequence[DecidedApproval]] | None = (
+            None if info.typed_search_attributes.get(HUB_APPROVERS) else ([], [])
         )
         self._status = info.typed_search_attributes.get(HUB_STATUS) or "running"
         self._next: RunInput | None = None
@@ -155,7 +157,11 @@ class TreeWorkflow:
             self._broken = str(error)
             return
         state = given.state or RunState(
-            id=info.workflow_id, tree=tree.name, key=given.key, hash=given.hash
+            id=info.workflow_id,
+            tree=tree.name,
+            key=given.key,
+            hash=given.hash,
+            decided=list(given.decided),
         )
         self._given = given
         self._run = TreeRun(
@@ -191,13 +197,20 @@ class TreeWorkflow:
         """Make the run to be found by what it waits for."""
         workflow.upsert_search_attributes([HUB_WAITING_FOR.value_set(waiting)])
 
-    def _publish_approvals(self, approvals: Sequence[OpenApproval]) -> None:
-        """Make the run to be found by those who may decide something in it."""
-        people = tokens_of(approvals)
+    def _publish_approvals(
+        self, approvals: Sequence[OpenApproval], decided: Sequence[DecidedApproval]
+    ) -> None:
+        """Make the run to be found by those who may decide something in it, or have."""
+        people = tokens_of(approvals, decided)
         workflow.upsert_search_attributes(
             [HUB_APPROVERS.value_set(people) if people else HUB_APPROVERS.value_unset()]
         )
-        workflow.upsert_memo({MEMO: msgspec.to_builtins(approvals) if approvals else None})
+        workflow.upsert_memo(
+            {
+                MEMO: msgspec.to_builtins(approvals) if approvals else None,
+                DECIDED_MEMO: msgspec.to_builtins(decided) if decided else None,
+            }
+        )
 
     # -- the run ----------------------------------------------------------------------------
 
@@ -215,7 +228,7 @@ class TreeWorkflow:
             state = self._run.state
             state.part += 1
             given = msgspec.structs.replace(
-                self._given, delivery=None, deliveries=[], seen=[], state=state
+                self._given, delivery=None, deliveries=[], seen=[], decided=[], state=state
             )
             workflow.continue_as_new(self._sent(given))
         except NodeFailed as error:
@@ -228,9 +241,11 @@ class TreeWorkflow:
         except asyncio.CancelledError:
             if not self._run.leaving:
                 self._begin_again()
+                self._publish_people()
                 _end_as_cancelled()
             raise
         self._begin_again()
+        self._publish_people()
         return result
 
     def _begin_again(self) -> None:
@@ -243,6 +258,7 @@ class TreeWorkflow:
             delivery=None,
             deliveries=list(following),
             seen=self._run.seen_for_successor(),
+            decided=self._run.state.decided,
         )
         attributes: list[SearchAttributeUpdate[Any]] = [
             HUB_HASH.value_set(given.hash),
@@ -283,7 +299,7 @@ class TreeWorkflow:
     def decide(self, payload: RawValue) -> Any:
         """What a person decides on an approval of this run."""
         try:
-            return self._sent(self._run.desk.decide(self._decision(payload)))
+            return self._sent(self._run.desk.decide(_read(payload, Decision)))
         except HubError as error:
             raise _refusal(error) from None
 
@@ -292,16 +308,26 @@ class TreeWorkflow:
         try:
             if self._broken is not None:
                 raise NotFound("The run does not wait for this decision any more.")
-            self._run.desk.check(self._decision(payload))
+            self._run.desk.check(_read(payload, Decision))
         except HubError as error:
             raise _refusal(error) from None
 
-    def _decision(self, payload: RawValue) -> Decision:
+    @workflow.update(name="delegate")
+    def delegate(self, payload: RawValue) -> Any:
+        """To whom a person passes a decision on."""
         try:
-            value = workflow.payload_converter().from_payload(payload.payload)
-            return msgspec.convert(value, Decision)
-        except (RuntimeError, ValueError) as error:
-            raise BadRequest(f"this is no decision: {error}") from None
+            return self._sent(self._run.desk.delegate(_read(payload, Delegation)))
+        except HubError as error:
+            raise _refusal(error) from None
+
+    @delegate.validator
+    def _check_delegation(self, payload: RawValue) -> None:
+        try:
+            if self._broken is not None:
+                raise NotFound("The run does not wait for this decision any more.")
+            self._run.desk.check_delegation(_read(payload, Delegation))
+        except HubError as error:
+            raise _refusal(error) from None
 
     @workflow.query(name="state")
     def state(self) -> Any:
@@ -443,10 +469,19 @@ class TreeWorkflow:
         if waiting and sorted(waiting) != sorted(self._published):
             self._published = waiting
             self._publish_waiting(waiting)
-        approvals = self._run.desk.open()
-        if approvals != self._approvals and (state.status == "running" or self._approvals is None):
-            self._approvals = approvals
-            self._publish_approvals(approvals)
+        self._publish_people()
+
+    def _publish_people(self) -> None:
+        """What is open matters while the run lives; what was decided also after its end."""
+        desk, before = self._run.desk, self._approvals
+        open_, decided = desk.open(), list(desk.decided())
+        if (
+            before is None
+            or decided != before[1]
+            or (open_ != before[0] and self._run.state.status == "running")
+        ):
+            self._approvals = open_, decided
+            self._publish_approvals(open_, decided)
 
 
 def _end_as_cancelled() -> None:
@@ -455,6 +490,18 @@ def _end_as_cancelled() -> None:
     runtime: Any = workflow._Runtime.current()
     if runtime._cancel_reason is None:
         runtime._cancel_reason = ""
+
+
+_Said = TypeVar("_Said", Decision, Delegation)
+
+
+def _read(payload: RawValue, kind: type[_Said]) -> _Said:
+    """What a person has said. Raises `BadRequest`."""
+    try:
+        value = workflow.payload_converter().from_payload(payload.payload)
+        return msgspec.convert(value, kind)
+    except (RuntimeError, ValueError) as error:
+        raise BadRequest(f"this is no decision: {error}") from None
 
 
 def _refusal(error: HubError) -> ApplicationError:

@@ -99,11 +99,32 @@ def test_a_veto_and_the_command(examples: Path) -> None:
         hub.hub("approvals", "approve", run, code=2)
         answer = hub.json("approvals", "approve", run, "--as", PEOPLE[0])
         assert (answer["outcome"], answer["approvals"]) == ("pending", 1)
-        no = "approvals", "reject", run, "--as", PEOPLE[1], "--comment", "not on a Friday"
+        eve = "eve@example.com"
+        passed = hub.hub("approvals", "delegate", run, "--to", eve, "--as", PEOPLE[1])
+        assert f"{eve} decides instead of {PEOPLE[1]}" in passed
+        assert press(link_of(hub, PEOPLE[1]), "approve").status_code == 403
+        assert mails_to(hub, eve, "Passed on to you") or link_of(hub, eve)
+        no = "approvals", "reject", run, "--as", eve, "--comment", "not on a Friday"
         assert "rejected" in hub.hub(*no)
         hub.until(lambda: hub.run(run)["status"] == "failed", "the end")
         shown = " ".join(hub.hub("runs", "show", run).split())
-        assert "rejected by bob@example.com (cli)" in shown
+        assert "rejected by eve@example.com (cli)" in shown
+        assert "passed on by bob@example.com to eve@example.com" in shown
+        over = f"{hub.url}/api/approvals?status=decided&person={eve}"
+        hub.until(lambda: httpx.get(over, trust_env=False).json()["items"], "what was decided")
+        (one,) = hub.json("approvals", "list", "--decided", "--person", eve)["items"]
+        assert (one["id"], one["decision"], one["waiting_on"]) == (item["id"], "rejected", [])
+        said = [(by["who"], by["decision"], by["comment"]) for by in one["by"]]
+        assert said == [(PEOPLE[0], "approve", None), (eve, "reject", "not on a Friday")]
+        assert [(by["who"], by["to"]) for by in one["delegations"]] == [(PEOPLE[1], eve)]
+        noted = httpx.get(f"{hub.url}/api/audit?action=approval", trust_env=False).json()["items"]
+        assert [(one["action"], one["outcome"]) for one in noted] == [
+            ("approval.reject", "done"),
+            ("approval.approve", "refused"),
+            ("approval.delegate", "done"),
+            ("approval.approve", "done"),
+            ("approval.approve", "refused"),
+        ]
         (mail,) = mails_to(hub, "cleo@example.com")
         assert mail["subject"] == "Not deployed: shop 2.4"
         decided = httpx.get(f"{hub.url}/api/approvals/{item['id']}", trust_env=False).json()

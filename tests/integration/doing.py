@@ -58,7 +58,14 @@ class Place:
     worker: Worker
     intake: _RoutedIntake
 
-    async def start(self, trees: Mapping[str, Tree], name: str, key: str) -> str:
+    async def start(
+        self,
+        trees: Mapping[str, Tree],
+        name: str,
+        key: str,
+        *,
+        groups: Mapping[str, Sequence[str]] | None = None,
+    ) -> str:
         """Start a run of one of the trees; its id."""
         tree = trees[name]
         self.intake.trees.update(trees)
@@ -71,6 +78,7 @@ class Place:
             document=tree.document,
             delivery=delivery("begin", key, "begin"),
             trees=needed_trees(tree, trees),
+            groups=groups or {},
         )
         assert await self.runs.start(start) == "started"
         return run_id

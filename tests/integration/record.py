@@ -8,13 +8,18 @@ purpose, before there are runs in the world that would be broken by that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import tempfile
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from hub.errors import HubError
+from hub.run.approvals import Decision, Delegation
+from hub.temporal.approvals import TemporalApprovals
 from hub.temporal.dev_server import DevServer
 from hub.temporal.workflow import Limits
 from hub.tree import load_tree
@@ -39,6 +44,25 @@ do:
     - {test.do: {n: "${{ index + 1 }}"}}
     - {set: {came: "${{ vars.came + [index] }}"}}
 """)
+APPROVAL = load_tree("""
+tree: approval
+events:
+  begin: {webhook: app, where: event.type == "begin", key: event.data.user_id}
+start: begin
+do:
+- repeat: 2
+  do:
+  - approval:
+      title: Round ${{ index }}
+      from: {groups: [release]}
+      quorum: 2
+      veto: false
+      remind: 4h
+      escalate: [{after: 24h, to: {groups: [leads]}}]
+      notify: {slack: {channel: "#deploys"}}
+- test.do: {n: 1}
+""")
+GROUPS = {"release": ["ada@x.org", "bob@x.org"], "leads": ["dora@x.org"]}
 
 
 async def record(cases: Iterable[Case], folder: Path) -> None:
@@ -47,6 +71,7 @@ async def record(cases: Iterable[Case], folder: Path) -> None:
     async with DevServer() as server:
         with tempfile.TemporaryDirectory(prefix="record-") as place:
             async with doing(server.address, Path(place)) as whole:
+                await _record_approval(whole, folder)
                 for case in cases:
                     state = await live(whole, case, "k")
                     await _write(whole, state.id, None, folder / f"{case.name}.json")
@@ -54,6 +79,32 @@ async def record(cases: Iterable[Case], folder: Path) -> None:
             limits = Limits(events=25)
             async with doing(server.address, Path(place), limits=limits) as parts:
                 await _record_parts(parts, folder)
+
+
+async def _record_approval(place: Place, folder: Path) -> None:
+    """Decisions, one passed on and one refused, reminders, an escalation, notices that go nowhere."""
+    approvals = TemporalApprovals(place.client)
+    run_id = await place.start({"approval": APPROVAL}, "approval", "k", groups=GROUPS)
+    for number in range(2):
+        while not (found := (await approvals.list(tree="approval")).items) or (
+            found[0].title != f"Round {number}"
+        ):
+            await asyncio.sleep(0.02)
+        of = {"path": found[0].path, "approval": found[0].approval, "how": "api"}
+        passed = Delegation(id="p", who="ada@x.org", to="eve@x.org", **of)
+        await approvals.delegate(run_id, passed)
+        with contextlib.suppress(HubError):
+            await approvals.decide(
+                run_id, Decision(id="1", decision="approve", who="ada@x.org", **of)
+            )
+        await place.forward(run_id, timedelta(hours=9))
+        for who, decision in (("eve@x.org", "approve"), ("bob@x.org", "reject")):
+            said = Decision(id=who, decision=decision, who=who, comment="so be it", **of)  # type: ignore[arg-type]
+            await approvals.decide(run_id, said)
+        await place.forward(run_id, timedelta(hours=16))
+        await approvals.decide(run_id, Decision(id="4", decision="approve", who="dora@x.org", **of))
+    await place.until_ended(run_id)
+    await _write(place, run_id, None, folder / "approval.json")
 
 
 async def _record_parts(place: Place, folder: Path) -> None:

@@ -14,13 +14,14 @@ from hub.errors import (
     ApprovalOver,
     DecidedBefore,
     HubError,
+    InvalidDelegate,
     InvalidForm,
     NotFound,
     NotYours,
 )
 from hub.event import Event
 from hub.run import Delivery, RunState, Start
-from hub.run.approvals import Answer, Decision
+from hub.run.approvals import Answer, Decision, Delegation
 from hub.run.pending import PendingApproval
 from hub.temporal.approvals import TemporalApprovals
 from hub.temporal.client import TemporalRuns
@@ -240,6 +241,82 @@ async def test_it_goes_on_in_a_new_part_of_the_run(
     await decide(approvals, of, "bob@x.org")
     assert (await decide(approvals, of, "cleo@x.org")).outcome == "approved"
     assert (await ended(runs, run_id)).status == "succeeded"
+    # One item, though each part of the run has been a run of its own to Temporal.
+    while not (page := await approvals.decided(tree=of.tree)).items:
+        await asyncio.sleep(0.02)
+    assert [one.approval.outcome for one in page.items] == ["approved"]
+
+
+async def test_it_is_passed_on(runs: TemporalRuns, approvals: TemporalApprovals) -> None:
+    run_id = await ask(runs, "from: [ada@x.org]\nexclude: cleo@x.org\nnotify: false")
+    of = await asked(approvals, run_id)
+
+    def passed(who: str, to: str, id_: str = "one") -> Delegation:
+        return Delegation(
+            id=id_, path=of.path, approval=of.approval, who=who, to=to, how="api", comment="away"
+        )
+
+    with pytest.raises(InvalidDelegate, match="excluded"):
+        await approvals.delegate(run_id, passed("ada@x.org", "cleo@x.org"))
+    answer = await approvals.delegate(run_id, passed("Ada@x.org", "Eve@x.org", "two"))
+    assert (answer.who, answer.to) == ("ada@x.org", "eve@x.org")
+    assert await approvals.delegate(run_id, passed("Ada@x.org", "Eve@x.org", "two")) == answer
+    assert (await asked(approvals, run_id, person="eve@x.org")).waiting_on == ["eve@x.org"]
+    with pytest.raises(NotYours, match=r"passed this decision on to eve@x\.org"):
+        await decide(approvals, of, "ada@x.org")
+    assert (await decide(approvals, of, "eve@x.org")).outcome == "approved"
+    kept = (await ended(runs, run_id)).nodes["do[0]"].result["delegations"]
+    assert [(one["who"], one["to"], one["comment"]) for one in kept] == [
+        ("ada@x.org", "eve@x.org", "away")
+    ]
+    with pytest.raises(NotFound, match="has ended"):
+        await approvals.delegate(run_id, passed("eve@x.org", "fay@x.org", "three"))
+
+
+async def test_what_was_decided_is_listed_also_when_the_run_ends_with_it(
+    runs: TemporalRuns, approvals: TemporalApprovals
+) -> None:
+    # It ends with the decision, it fails with it, and it goes on.
+    more = "  - delay: 1h\n"
+    run_ids = [await ask(runs, "from: {groups: [release]}", after=a) for a in ("", "", more)]
+    said = ("approve", "reject", "approve")
+    for run_id, decision in zip(run_ids, said, strict=True):
+        of = await asked(approvals, run_id)
+        await decide(approvals, of, "bob@x.org", decision, comment="c" * 400)
+    for run_id, decision in zip(run_ids, said, strict=True):
+        tree = run_id.partition("/")[0]
+        while not (page := await approvals.decided(tree=tree, person="Bob@x.org")).items:
+            await asyncio.sleep(0.02)
+        (one,) = page.items
+        assert (one.run_id, one.key) == (run_id, "d1")
+        assert one.approval.outcome == ("approved" if decision == "approve" else "rejected")
+        (by,) = one.approval.by
+        assert (by.who, by.how, by.decision) == ("bob@x.org", "api", decision)
+        assert by.comment is not None
+        assert len(by.comment) == 300
+        assert not (await approvals.decided(tree=tree, person="ada@x.org")).items
+        assert len((await approvals.decided(tree=tree)).items) == 1
+        assert not (await approvals.list(tree=tree)).items
+
+
+async def test_what_was_decided_is_listed_page_by_page(
+    runs: TemporalRuns, approvals: TemporalApprovals
+) -> None:
+    who = f"{uuid.uuid4().hex[:8]}@x.org"
+    run_ids = []
+    for _ in range(3):
+        run_ids.append(await ask(runs, f"from: ['{who}']\nnotify: false"))
+        await decide(approvals, await asked(approvals, run_ids[-1]), who)
+    while len((await approvals.decided(person=who)).items) < 3:
+        await asyncio.sleep(0.02)
+    found, cursor = [], None
+    while True:
+        page = await approvals.decided(person=who, limit=1, cursor=cursor)
+        found += [one.run_id for one in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert found == run_ids[::-1]
 
 
 async def test_a_later_approval_at_the_same_place_is_another(

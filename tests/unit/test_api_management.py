@@ -466,6 +466,7 @@ async def test_the_description(home: Home) -> None:
         "/api/approvals",
         "/api/approvals/{approval_id}",
         "/api/approvals/{approval_id}/decision",
+        "/api/approvals/{approval_id}/delegation",
         "/healthz",
         "/readyz",
         "/api/events",

@@ -47,7 +47,10 @@ def lived(
     cancel_at: float | None = None,
     forms: dict[str, Any] | None = None,
 ) -> SimulationResult:
-    """Live one run; decisions are (hours after the start, who, approve or reject)."""
+    """Live one run; decisions are (hours after the start, who, approve or reject).
+
+    An address instead of these is of the one to whom it is passed on.
+    """
     with Simulation(Router([of], groups=GROUPS), cuts=cuts, mocks=mocks) as simulation:
         data = {"id": "d1", "by": "cleo@x.org"}
         simulation.send(Event(id="e1", source="/t", type="asked", data=data), "app")
@@ -57,10 +60,12 @@ def lived(
         if cancel_at is not None:
             simulation.cancel(RUN, at=cancel_at * HOUR)
         for after, who, decision in decisions:
+            to = decision if "@" in decision else None
             simulation.decide(
                 RUN,
                 who,
-                "approve" if decision == "approve" else "reject",
+                "delegate" if to else "approve" if decision == "approve" else "reject",
+                to=to,
                 form=(forms or {}).get(who),
                 at=after * HOUR,
             )
@@ -300,6 +305,91 @@ def test_a_mail_has_the_link_of_its_reader_and_never_the_mark() -> None:
     assert "[decision:" not in str(call.arguments)
 
 
+def test_whoever_is_asked_may_pass_it_on_and_has_no_voice_any_more() -> None:
+    result = lived(
+        tree("from: {people: [ada@x.org, bob@x.org]}\nquorum: 2"),
+        (1, "ada@x.org", "Eve@x.org"),
+        (2, "ada@x.org", "approve"),
+        (3, "eve@x.org", "approve"),
+        (4, "bob@x.org", "approve"),
+    )
+    assert outcomes(result) == ["recorded", "not_yours", "recorded", "recorded"]
+    assert "passed this decision on to eve@x.org" in str(result.decisions[1].message)
+    given = approval(result.run(RUN))
+    assert given["approvers"] == ["eve@x.org", "bob@x.org"]
+    (passed,) = given["delegations"]
+    assert (passed["who"], passed["to"], passed["how"]) == ("ada@x.org", "eve@x.org", "scenario")
+    sent = [call for call in result.calls if call.arguments["to"] == "eve@x.org"]
+    assert "ada@x.org has passed this decision on to you" in sent[0].arguments["text"]
+    assert sent[0].arguments["subject"].startswith("Passed on to you")
+
+
+@pytest.mark.parametrize(
+    ("who", "to", "outcome", "said"),
+    [
+        ("eve@x.org", "fay@x.org", "not_yours", "not among"),
+        ("cleo@x.org", "fay@x.org", "not_yours", "excluded"),
+        ("bob@x.org", "fay@x.org", "decided_before", "already decided"),
+        ("ada@x.org", "cleo@x.org", "invalid_delegate", "excluded"),
+        ("ada@x.org", "bob@x.org", "invalid_delegate", "asked for this decision already"),
+        ("ada@x.org", "ADA@x.org", "invalid_delegate", "asked for this decision already"),
+        ("ada@x.org", "dora@x.org", "invalid_delegate", "later in any case"),
+        ("ada@x.org", "nobody at@all", "invalid_delegate", "no mail address"),
+    ],
+)
+def test_who_may_pass_it_on_to_whom(who: str, to: str, outcome: str, said: str) -> None:
+    of = tree(
+        "from: {groups: [release]}\nexclude: ${{ event.data.by }}\nquorum: 2\n"
+        "escalate: [{after: 9h, to: {groups: [leads]}}]"
+    )
+    result = lived(of, (1, "bob@x.org", "approve"), (2, who, to))
+    assert outcomes(result)[1] == outcome
+    assert said in str(result.decisions[1].message)
+    assert approval(result.run(RUN))["delegations"] == []
+
+
+def test_what_was_passed_on_may_come_back() -> None:
+    result = lived(
+        tree("from: {people: [ada@x.org]}"),
+        (1, "ada@x.org", "eve@x.org"),
+        (2, "eve@x.org", "ada@x.org"),
+        (3, "eve@x.org", "approve"),
+        (4, "ada@x.org", "approve"),
+    )
+    assert outcomes(result) == ["recorded", "recorded", "not_yours", "recorded"]
+    assert result.run(RUN).lasts == 4 * HOUR
+
+
+def test_a_later_step_gives_nobody_a_second_voice() -> None:
+    of = tree(
+        "from: {people: [ada@x.org]}\nquorum: 2\n"
+        "escalate: [{after: 9h, to: {people: [ada@x.org, bob@x.org]}}]"
+    )
+    script = (1, "ada@x.org", "eve@x.org"), (10, "eve@x.org", "approve")
+    result = lived(of, *script, (11, "ada@x.org", "approve"), (12, "bob@x.org", "approve"))
+    assert outcomes(result) == ["recorded", "recorded", "not_yours", "recorded"]
+    given = approval(result.run(RUN))
+    assert (given["decision"], given["escalations"][0]["to"]) == ("approved", ["bob@x.org"])
+
+
+def test_approvals_that_are_over_are_remembered_also_when_their_nodes_are_not() -> None:
+    of = load_tree(
+        f"{EVENTS}\ndo:\n  - repeat: 25\n    do:\n"
+        "      - approval: {title: '${{ index }}', from: [ada@x.org], notify: false}\n"
+    )
+    result = lived(of, *((n + 1, "ada@x.org", "approve") for n in range(25)))
+    kept = result.run(RUN).state.decided
+    assert [one.title for one in kept] == [str(n) for n in range(25)][-20:]
+    assert {one.outcome for one in kept} == {"approved"}
+    assert {one.by[0].who for one in kept} == {"ada@x.org"}
+
+
+def test_a_decision_that_ends_it_is_remembered_though_the_run_is_stopped_with_it() -> None:
+    result = lived(tree("from: {groups: [release]}"), (1, "ada@x.org", "approve"), cancel_at=1)
+    (kept,) = result.run(RUN).state.decided
+    assert (kept.outcome, kept.by[0].who) == ("approved", "ada@x.org")
+
+
 def every(number: int) -> Iterator[bool]:
     return (at % number == 0 and at < 80 for at in count(1))
 
@@ -311,18 +401,34 @@ def test_it_goes_on_in_new_parts_of_the_run(often: int) -> None:
         "escalate: [{after: 10h, to: {groups: [leads]}}]",
         "    timeout: 3 days",
     )
-    script = (1, "ada@x.org", "approve"), (2, "ada@x.org", "approve"), (11, "dora@x.org", "approve")
+    script = (
+        (1, "ada@x.org", "eve@x.org"),
+        (2, "eve@x.org", "approve"),
+        (3, "eve@x.org", "approve"),
+        (11, "dora@x.org", "approve"),
+    )
     whole, cut = every(10**9), every(often)
     plain = lived(of, *script, cuts=lambda: next(whole))
     parts = lived(of, *script, cuts=lambda: next(cut))
     assert parts.run(RUN).state.part > 1
-    assert outcomes(parts) == outcomes(plain) == ["recorded", "decided_before", "recorded"]
+    assert (
+        outcomes(parts)
+        == outcomes(plain)
+        == [
+            "recorded",
+            "recorded",
+            "decided_before",
+            "recorded",
+        ]
+    )
     same = ("decision", "by", "approvers", "reminders", "escalations", "mails")
     mine, theirs = approval(parts.run(RUN)), approval(plain.run(RUN))
     assert [mine[name] for name in same if name != "by"] == [
         theirs[name] for name in same if name != "by"
     ]
     assert [one["who"] for one in mine["by"]] == [one["who"] for one in theirs["by"]]
+    assert [one["to"] for one in mine["delegations"]] == ["eve@x.org"]
+    assert len(parts.run(RUN).state.decided) == 1
 
 
 @pytest.mark.parametrize(
@@ -349,6 +455,18 @@ SCENARIO = """
     - {after: 2h, who: ada@x.org, decision: approve}
   expect: {status: succeeded}
 """
+
+
+def test_a_scenario_may_pass_a_decision_on() -> None:
+    of = tree("from: {people: [bob@x.org]}")
+    router = Router([of], groups=GROUPS)
+    passed = SCENARIO.replace("approve, outcome: OUTCOME", "delegate, to: eve@x.org").replace(
+        "who: cleo@x.org", "who: bob@x.org"
+    )
+    (scenario,) = load_scenarios(passed.replace("who: ada@x.org", "who: eve@x.org"), of, router)
+    assert run_scenario(scenario, router).passed
+    with pytest.raises(InvalidDefinition, match="stands with `decision: delegate`"):
+        load_scenarios(passed.replace(", to: eve@x.org", ""), of, router)
 
 
 def test_a_scenario_says_what_becomes_of_each_decision() -> None:

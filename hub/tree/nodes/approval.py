@@ -21,6 +21,7 @@ __all__ = [
     "Notify",
     "Question",
     "Rung",
+    "SlackPost",
     "names_in",
 ]
 
@@ -63,13 +64,25 @@ class Escalation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SlackPost:
+    """Where in Slack people are asked, by a post with buttons."""
+
+    channel: Annotated[str | None, Doc("the channel; that of the connection by default")] = None
+    connection: Annotated[str | None, Doc("the `slack` connection, where there are several")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Notify:
-    """By which mail people are asked."""
+    """How people are asked: by a mail to each, by a post in Slack, or both."""
 
     connection: Annotated[str | None, Doc("the `email` connection, where there are several")] = None
     template: Annotated[
         str | None,
         Doc("a mail template of the project; it gets `approval` and `decision_url` as data"),
+    ] = None
+    mail: Annotated[bool, Doc("does each get a mail?")] = True
+    slack: Annotated[
+        SlackPost | None, Doc('a post in Slack with buttons: `{channel: "#deploys"}`')
     ] = None
 
 
@@ -85,7 +98,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What an approval asks of whom, with all its expressions evaluated.
 
-    `notify` is None where mails are sent if there is a connection for them, False for none.
+    `notify` is None where mails are sent if there is a connection for them, False for no notice.
     """
 
     title: str
@@ -136,7 +149,7 @@ class Approval(Node):
     ] = field(default_factory=list)
     notify: Annotated[
         Notify | bool | None,
-        Doc("the mail by which they are asked; `false` for none; by default if there is a way"),
+        Doc("how they are asked; `false` for not at all; by mail by default, if there is a way"),
     ] = None
     on_timeout: Annotated[
         Literal["fail", "approve", "reject"], Doc("what it means that the `timeout` is over")
