@@ -45,6 +45,7 @@ from hub.kafka import (
     start_producer,
     stop_producer,
 )
+from hub.telemetry.tracing import EXTENSION, carry
 
 __all__ = ["CloudEvent", "Kafka", "Message", "Published", "Settings"]
 
@@ -272,6 +273,10 @@ def _headers(
     event = message.cloudevent
     if content_type is not None and "content-type" not in named:
         headers["content-type"] = content_type.encode()
+    if EXTENSION not in named:
+        trace: dict[str, str] = {}
+        carry(trace)
+        headers |= {name: value.encode() for name, value in trace.items()}
     if event is None:
         # Who gives the header himself knows better what the message is a copy of.
         given = next(

@@ -137,6 +137,7 @@ async def hub_of(
         client,
         connections=lambda: project.connections,
         links=Links([b"k" * 32], "http://localhost"),
+        intake=JournalIntake(journal),
         blobs=FileBlobs(project_path / "blobs"),
         task_queue=queue,
     )

@@ -31,6 +31,7 @@ from connectors.http.signing import signature_headers
 from connectors.http.tokens import Tokens
 from hub.errors import ActionFailed, ActionRefused
 from hub.secrets import Redactor
+from hub.telemetry.tracing import carry
 
 __all__ = ["Ask", "Client"]
 
@@ -213,6 +214,7 @@ class Client:
             "accept-encoding": "gzip",
             **{name.lower(): value for name, value in headers.items()},
         }
+        carry(sent)
         if content is not None or method in ("POST", "PUT", "PATCH"):
             sent["content-length"] = str(len(content or b""))
         request = httpcore.Request(

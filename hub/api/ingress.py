@@ -6,7 +6,7 @@ beside the commit that it waits for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -17,8 +17,10 @@ from litestar.types import Receive, Scope, Send
 from hub.api.body import read_body, read_headers, read_query
 from hub.api.services import Services
 from hub.api.waiting import outcomes, wanted_wait
-from hub.errors import NotFound
-from hub.trigger import HttpTrigger, Receipt, Request, Response
+from hub.errors import HubError, NotFound
+from hub.telemetry.metrics import REFUSED
+from hub.telemetry.tracing import EXTENSION, span
+from hub.trigger import HttpTrigger, Receipt, Received, Request, Response
 
 __all__ = ["accepted", "hooks"]
 
@@ -40,26 +42,12 @@ def hooks(services: Services) -> ASGIRouteHandler:
         if not isinstance(trigger, HttpTrigger):
             raise NotFound(f"there is no webhook {name!r}")
         headers = read_headers(scope)
-        client = scope.get("client")
-        body = await read_body(
-            receive, headers, limit=trigger.max_body, timeout=services.body_timeout
-        )
-        received = await trigger.receive(
-            Request(
-                method="POST",
-                path=f"/hooks/{name}",
-                headers=headers,
-                query=read_query(scope),
-                query_string=scope["query_string"].decode("latin-1"),
-                base_url=services.base_url.rstrip("/"),
-                body=body,
-                received_at=datetime.now(UTC),
-                client=client[0] if client else None,
-            )
-        )
-        receipts: Sequence[Receipt] = ()
-        if received.events:
-            receipts = await services.intake.accept(name, received.events)
+        try:
+            with span(f"webhook {name}", parent=headers.get(EXTENSION), kind="SERVER"):
+                received, receipts = await receive_events(trigger, headers, scope, receive)
+        except HubError as error:
+            REFUSED.labels(name, error.code).inc()
+            raise
         if received.response is not None:
             await _send(send, received.response)
             return
@@ -77,6 +65,30 @@ def hooks(services: Services) -> ASGIRouteHandler:
             }
         )
         await send({"type": "http.response.body", "body": content, "more_body": False})
+
+    async def receive_events(
+        trigger: HttpTrigger, headers: Mapping[str, str], scope: Scope, receive: Receive
+    ) -> tuple[Received, Sequence[Receipt]]:
+        client = scope.get("client")
+        body = await read_body(
+            receive, headers, limit=trigger.max_body, timeout=services.body_timeout
+        )
+        received = await trigger.receive(
+            Request(
+                method="POST",
+                path=f"/hooks/{trigger.name}",
+                headers=headers,
+                query=read_query(scope),
+                query_string=scope["query_string"].decode("latin-1"),
+                base_url=services.base_url.rstrip("/"),
+                body=body,
+                received_at=datetime.now(UTC),
+                client=client[0] if client else None,
+            )
+        )
+        if not received.events:
+            return received, ()
+        return received, await services.intake.accept(trigger.name, received.events)
 
     return ASGIRouteHandler("/hooks", name="hooks", is_mount=True, copy_scope=False)(receive_hook)
 

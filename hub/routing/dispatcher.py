@@ -15,14 +15,17 @@ from itertools import chain
 
 import msgspec
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from hub.errors import HubError, Undeliverable
 from hub.event import Event
 from hub.routing.circuit import Circuit
-from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome
+from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome, Status
 from hub.routing.replay import original, wanted
 from hub.routing.router import Match, Router
 from hub.run import CALLBACK, Delivery, Runs, Start, ended_reason, meeting
+from hub.telemetry.metrics import DELIVERIES, DELIVERY_SECONDS, SETTLED
+from hub.telemetry.tracing import EXTENSION, span
 from hub.tree import Tree
 from hub.tree.needs import needed_groups, needed_trees
 from hub.tree.tree import content_hash
@@ -173,14 +176,15 @@ class Dispatcher:
         refused = [r for r in records if r.outcome == "failed" and r.run_id is not None]
         while True:
             try:
+                status: Status = "dead"
                 if refused and not reached:
                     await self._journal.bury(
                         entry.seq, refused[0].reason or "it was refused", deliveries=records
                     )
                 else:
-                    await self._journal.settle(
-                        entry.seq, "delivered" if reached else "unmatched", records
-                    )
+                    status = "delivered" if reached else "unmatched"
+                    await self._journal.settle(entry.seq, status, records)
+                _count(entry, status, records)
                 return
             except HubError as error:
                 # Not marked means delivered again later, which the runs recognise.
@@ -197,10 +201,33 @@ class Dispatcher:
     ) -> list[DeliveryRecord]:
         if before is not None:
             await asyncio.wait([before])
-        try:
-            return await self._circuit.call(partial(self._attempt, entry, event, matches, router))
-        except Undeliverable as error:
-            return [_record(matches[0], "failed", error.message)]
+        match = matches[0]
+        with (
+            span(
+                f"deliver {match.tree}",
+                parent=event.extensions.get(EXTENSION),
+                kind="CONSUMER",
+                attributes={
+                    "hub.event_id": event.id,
+                    "hub.trigger": entry.trigger,
+                    "hub.tree": match.tree,
+                    "hub.key": match.key,
+                    "hub.run_id": match.run_id,
+                },
+            ) as delivering,
+            bound_contextvars(
+                event=event.id, trigger=entry.trigger, tree=match.tree, run=match.run_id
+            ),
+        ):
+            try:
+                records = await self._circuit.call(
+                    partial(self._attempt, entry, event, matches, router)
+                )
+            except Undeliverable as error:
+                records = [_record(match, "failed", error.message)]
+            if delivering is not None:
+                delivering.set_attribute("hub.outcome", [record.outcome for record in records])
+            return records
 
     async def _attempt(
         self, entry: Entry, event: Event, matches: Sequence[Match], router: Router
@@ -352,6 +379,14 @@ def _lane(match: Match) -> str:
     """What is delivered one after the other: that to one run, or to the runs of one key."""
     assert match.run_id is not None
     return match.run_id if match.key is None else f"{match.tree}/{match.key}"
+
+
+def _count(entry: Entry, status: Status, records: Sequence[DeliveryRecord]) -> None:
+    SETTLED.labels(entry.trigger, status).inc()
+    waited = (datetime.now(UTC) - entry.received_at).total_seconds()
+    DELIVERY_SECONDS.labels(entry.trigger).observe(max(waited, 0.0))
+    for record in records:
+        DELIVERIES.labels(record.tree, record.outcome).inc()
 
 
 def _record(match: Match, outcome: Outcome, reason: str | None = None) -> DeliveryRecord:

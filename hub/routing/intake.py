@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from hub.errors import Busy
 from hub.event import Event
 from hub.routing.journal import Journal
+from hub.telemetry.metrics import ACCEPTED
+from hub.telemetry.tracing import traced
 from hub.trigger import Receipt
 
 __all__ = ["JournalIntake"]
@@ -37,7 +39,10 @@ class JournalIntake:
                 "the hub takes new ones when there are fewer",
                 retry_after=self._retry_after,
             )
-        return await self._journal.append(trigger, events)
+        receipts = await self._journal.append(trigger, traced(events))
+        for receipt in receipts:
+            ACCEPTED.labels(trigger, "yes" if receipt.duplicate else "no").inc()
+        return receipts
 
     async def bury(self, trigger: str, event: Event, error: str) -> Receipt:
         """Keep something that is no event among the dead letters, where nothing routes it.

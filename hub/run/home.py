@@ -22,7 +22,8 @@ class ActionCall(msgspec.Struct, frozen=True, kw_only=True):
 
     `idempotency_key` is the same for every attempt. `nonce` marks the places in `arguments` and
     `scope` where the worker puts signed links, so that no link stands in a history. `scope` is
-    there only for actions that ask for it.
+    there only for actions that ask for it. `traceparent` is the trace that the run's start event is a
+    part of, where it is one.
     """
 
     action: str
@@ -36,6 +37,7 @@ class ActionCall(msgspec.Struct, frozen=True, kw_only=True):
     connection: str | None = None
     scope: dict[str, Any] | None = None
     label: str | None = None
+    traceparent: str | None = None
 
 
 class ChildCall(msgspec.Struct, frozen=True, kw_only=True):

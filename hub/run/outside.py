@@ -16,6 +16,8 @@ from hub.tree import Node, Tree, tree_from_document
 
 __all__ = ["child_call", "emit_call", "make_call"]
 
+_TRACE = "traceparent"
+
 
 def _idempotency_key(state: RunState) -> str:
     """One for each thing that the run begins; it tells outsiders nothing of the nonce."""
@@ -46,6 +48,7 @@ def make_call(
         connection=connection,
         scope=scope,
         label=node.name or node.id,
+        traceparent=_trace(state).get(_TRACE),
     )
 
 
@@ -85,7 +88,13 @@ def child_call(
         tree = tree_from_document(document)
     except HubError as error:
         raise NodeFailed("unknown_tree", error.message, path, harmless=True) from None
-    event = Event(id=_idempotency_key(state), source=_source(state), type="hub.run", data=data)
+    event = Event(
+        id=_idempotency_key(state),
+        source=_source(state),
+        type="hub.run",
+        data=data,
+        extensions={**_trace(state)},
+    )
     key = key or _key(tree, event, path)
     return ChildCall(
         run_id=f"{name}/{key}" if key is not None else f"{name}/~{event.id}",
@@ -118,6 +127,12 @@ def _key(tree: Tree, event: Event, path: str) -> str | None:
             harmless=True,
         )
     return key
+
+
+def _trace(state: RunState) -> dict[str, str]:
+    """The trace that the start event is a part of, as an event has it."""
+    given = None if state.event is None else state.event.extensions.get(_TRACE)
+    return {_TRACE: given} if isinstance(given, str) else {}
 
 
 def _source(state: RunState) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,8 @@ from hub.links import ButtonClaims, CallbackClaims, DecisionClaims, Links
 from hub.run import EMIT, ActionCall, identity_of
 from hub.run.approvals import LinkMark
 from hub.secrets import redact
+from hub.telemetry.metrics import ACTION_SECONDS, ACTIONS
+from hub.telemetry.tracing import span
 from hub.trigger import Intake
 
 __all__ = ["Actions"]
@@ -59,6 +62,30 @@ class Actions:
 
     async def do(self, call: ActionCall) -> Any:
         """Do one action within an activity. Raises `ApplicationError` with the action's code."""
+        began, outcome = time.perf_counter(), "cancelled"
+        with span(
+            f"action {call.action}",
+            parent=call.traceparent,
+            attributes={
+                "hub.run_id": call.run_id,
+                "hub.tree": call.tree,
+                "hub.key": call.key,
+                "hub.node": call.path,
+                "hub.attempt": activity.info().attempt,
+            },
+        ):
+            try:
+                result = await self._do(call)
+                outcome = "ok"
+                return result
+            except ApplicationError as error:
+                outcome = error.type or "failed"
+                raise
+            finally:
+                ACTIONS.labels(call.action, outcome).inc()
+                ACTION_SECONDS.labels(call.action).observe(time.perf_counter() - began)
+
+    async def _do(self, call: ActionCall) -> Any:
         if call.action == EMIT:
             return await self._emit(call)
         connections = self._connections()

@@ -11,12 +11,15 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
     DefaultPayloadConverter,
     EncodingPayloadConverter,
     JSONPlainPayloadConverter,
 )
 
-__all__ = ["DATA_CONVERTER", "MsgspecPayloadConverter"]
+from hub.temporal.codec import HubCodec, KeyRing
+
+__all__ = ["DATA_CONVERTER", "MsgspecPayloadConverter", "data_converter"]
 
 
 class _JsonConverter(EncodingPayloadConverter):
@@ -50,6 +53,20 @@ class MsgspecPayloadConverter(CompositePayloadConverter):
         )
 
 
-DATA_CONVERTER = dataclasses.replace(
-    DataConverter.default, payload_converter_class=MsgspecPayloadConverter
-)
+def data_converter(keys: KeyRing | None = None) -> DataConverter:
+    """How values become payloads and back. With keys, all of a history that says anything about the
+    world is encrypted: inputs, results, signals, memos, summaries and the texts of failures."""
+    converter = dataclasses.replace(
+        DataConverter.default,
+        payload_converter_class=MsgspecPayloadConverter,
+        payload_codec=HubCodec(keys),
+    )
+    if keys is None:
+        return converter
+    return dataclasses.replace(
+        converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes
+    )
+
+
+DATA_CONVERTER = data_converter()
+"""Without keys: only large payloads are changed, by compressing them."""
