@@ -32,6 +32,8 @@ HubError
 ├── WrongUsage               a command was given something that it cannot read
 ├── Undeliverable            an event that the place where runs live refuses for good
 ├── Unreachable              a server that is needed does not answer
+│   ├── CredentialsRefused   ... to whom the hub says it is
+│   └── NotPrepared          ... for the hub, as it lacks what `hub apply` makes
 └── PortTaken                another program listens where the hub wants to
 """
 
@@ -51,6 +53,7 @@ __all__ = [
     "BadSignature",
     "Busy",
     "Conflict",
+    "CredentialsRefused",
     "DecidedBefore",
     "Diagnostic",
     "EndlessRun",
@@ -67,6 +70,7 @@ __all__ = [
     "MissingSecret",
     "NodeFailed",
     "NotFound",
+    "NotPrepared",
     "NotYours",
     "PortTaken",
     "RateLimited",
@@ -369,6 +373,18 @@ class Unreachable(HubError):
     code = "unreachable"
     status = 503
     exit_code = 3
+
+
+class CredentialsRefused(Unreachable):
+    """A server that is needed does not believe who the hub says it is."""
+
+    code = "credentials_refused"
+
+
+class NotPrepared(Unreachable):
+    """A server that is needed lacks what the hub has to find there."""
+
+    code = "not_prepared"
 
 
 class PortTaken(HubError):

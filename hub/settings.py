@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from hub.errors import InvalidSetting
+from hub.durations import parse_duration
+from hub.errors import InvalidDuration, InvalidSetting, MissingSecret
+from hub.secrets import redactor
 
 __all__ = ["Settings"]
 
@@ -20,6 +24,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     taken from the working directory when it is relative. `base_url` is what links to the hub begin
     with, where it is reached under another address than the one that it listens on. `journal_url`
     is a database for the journal instead of a file in `state`.
+
+    `secret_key` is what the keys of links are derived from, the same in all processes;
+    `old_secret_keys` are those of before, whose links are still good. `health_port` is where
+    processes without HTTP of their own serve their health. `kafka_brokers` replaces the brokers of
+    every Kafka trigger and connection. `task_queue` is where runs wait for workers. `allowed_hosts`
+    are further names under which the management side is called.
+
+    A process that is told to stop reports that it is not ready and goes on as before for
+    `drain_delay`, then has `drain_timeout` to finish what is under way. `max_cached_runs` are held
+    in a worker's memory, and `max_actions` are done by it at once.
     """
 
     host: str = "127.0.0.1"
@@ -28,9 +42,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     temporal_ui_port: int = 8233
     smtp_port: int = 1025
     kafka_port: int = 9092
+    health_port: int | None = None
     state: Path | None = None
     base_url: str | None = None
     journal_url: str | None = None
+    secret_key: str | None = None
+    old_secret_keys: tuple[str, ...] = ()
+    kafka_brokers: str | None = None
+    task_queue: str = "hub"
+    allowed_hosts: tuple[str, ...] = ()
+    drain_delay: timedelta = timedelta(0)
+    drain_timeout: timedelta = timedelta(seconds=30)
+    max_cached_runs: int = 1000
+    max_actions: int = 100
 
     @classmethod
     def read(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -38,27 +62,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises `InvalidSetting`, which names each variable that cannot be used and why.
         """
-        values: dict[str, object] = {}
+        values: dict[str, Any] = {}
         faults: list[str] = []
         for field in msgspec.structs.fields(cls):
             variable = f"HUB_{field.name.upper()}"
             text = env.get(variable, "").strip()
             if not text:
                 continue
-            if field.type is int:
-                if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
-                    values[field.name] = int(text)
-                else:
-                    faults.append(f"{variable} is {text!r}; a port is a number from 1 to 65535")
-            elif field.name == "state":
-                values[field.name] = Path(text).expanduser().absolute()
-            elif field.name == "base_url" and not text.startswith(("http://", "https://")):
-                faults.append(
-                    f"{variable} is {text!r}; write an address such as https://hub.example.com"
-                )
-            else:
-                values[field.name] = text
-        settings = cls(**values)  # type: ignore[arg-type]
+            read = _READERS.get(field.name, _port if field.name.endswith("port") else str)
+            try:
+                values[field.name] = read(text)
+            except _Unusable as error:
+                faults.append(f"{variable} is {text!r}; {error}")
+        settings = cls(**values)
+        for secret in (settings.secret_key, *settings.old_secret_keys):
+            redactor.add(secret or "")
         faults += settings._clashes()
         if faults:
             raise InvalidSetting("; ".join(faults))
@@ -72,14 +90,74 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets of links: the first signs, all are believed. Raises `MissingSecret`."""
+        if self.secret_key is None:
+            raise MissingSecret(
+                "HUB_SECRET_KEY is not set. Links in mails are signed by it, so every process of "
+                "a hub needs the same one; make it once: `openssl rand -hex 32`"
+            )
+        return (self.secret_key, *self.old_secret_keys)
+
     def _clashes(self) -> list[str]:
         names: dict[int, str] = {}
         faults = []
-        for name in ("port", "temporal_port", "temporal_ui_port", "smtp_port", "kafka_port"):
+        for name in _PORTS:
             port, variable = getattr(self, name), f"HUB_{name.upper()}"
             if port in names:
                 faults.append(
                     f"{names[port]} and {variable} are both {port}; each needs its own port"
                 )
-            names.setdefault(port, variable)
+            if port is not None:
+                names.setdefault(port, variable)
         return faults
+
+
+class _Unusable(ValueError):
+    """Why a text cannot be used, and what can."""
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise _Unusable("a port is a number from 1 to 65535")
+
+
+def _count(text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000:
+        return int(text)
+    raise _Unusable("it is a number from 1 to 1,000,000")
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise _Unusable("write an address such as https://hub.example.com")
+    return text
+
+
+def _span(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except InvalidDuration as error:
+        raise _Unusable(error.message) from None
+
+
+def _several(text: str) -> tuple[str, ...]:
+    return tuple(one for one in (part.strip() for part in text.split(",")) if one)
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+_PORTS = ("port", "temporal_port", "temporal_ui_port", "smtp_port", "kafka_port", "health_port")
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "state": _folder,
+    "base_url": _address,
+    "old_secret_keys": _several,
+    "allowed_hosts": _several,
+    "drain_delay": _span,
+    "drain_timeout": _span,
+    "max_cached_runs": _count,
+    "max_actions": _count,
+}

@@ -47,7 +47,7 @@ def create_app(
         hooks(services),
         *callbacks(services),
         *decisions(services),
-        *health(services),
+        *health(services.health, degrading=services.degrading, timeout=services.check_timeout),
     ]
     managed: list[ControllerRouterHandler] = [
         *events(services),

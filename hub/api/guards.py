@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["management_guards"]
 
+_PROXIED = ("forwarded", "x-forwarded-for")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -51,7 +52,18 @@ def management_guards(services: Services) -> list[Guard]:
         if not netloc or netloc not in (connection.headers.get("host", "").lower(), base_origin):
             raise Forbidden("a page of another origin may not change anything here")
 
-    return [refuse_foreign_hosts, refuse_foreign_origins]
+    def refuse_strangers(
+        connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+    ) -> None:
+        proxied = any(name in connection.headers for name in _PROXIED)
+        client = connection.client
+        if services.is_local and (proxied or client is None or not _is_loopback(client.host)):
+            raise Forbidden(
+                "the management side answers to this machine alone: ask it from there, or through "
+                "`kubectl port-forward` or an SSH tunnel"
+            )
+
+    return [refuse_foreign_hosts, refuse_foreign_origins, refuse_strangers]
 
 
 def _netloc(origin: str) -> str:

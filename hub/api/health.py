@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Mapping
 from traceback import format_exception
 
 import msgspec
@@ -11,7 +12,7 @@ from litestar import Response, get, route
 from litestar.enums import HttpMethod, MediaType
 from litestar.handlers import HTTPRouteHandler
 
-from hub.api.services import HealthCheck, Services
+from hub.api.services import HealthCheck
 from hub.errors import HubError
 
 __all__ = ["CheckOutcome", "Health", "Readiness", "check_all", "health"]
@@ -35,14 +36,24 @@ class CheckOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether every part is well: `status` is "ready" or "not_ready"."""
+    """Whether work may be sent here: `status` is "ready", "not_ready", or "degraded" where a part
+    is away that can be waited for."""
 
     status: str
     checks: list[CheckOutcome]
 
 
-def health(services: Services) -> list[HTTPRouteHandler]:
-    """The two routes that probes ask. They say nothing that needs guarding."""
+def health(
+    checks: Mapping[str, HealthCheck],
+    *,
+    degrading: Collection[str] = (),
+    timeout: float = 3.0,
+) -> list[HTTPRouteHandler]:
+    """The two routes that probes ask. They say nothing that needs guarding.
+
+    Without the `degrading` parts the process can still do what is asked of it first. Each check
+    has `timeout` seconds.
+    """
 
     @get("/healthz", summary="The process lives", tags=["health"])
     async def healthz() -> Response[Health]:
@@ -50,10 +61,12 @@ def health(services: Services) -> list[HTTPRouteHandler]:
 
     @get("/readyz", summary="What the hub needs answers", tags=["health"])
     async def readyz() -> Response[Readiness]:
-        checks = await check_all(services)
-        ready = all(check.ok for check in checks)
+        outcomes = await check_all(checks, timeout)
+        away = {outcome.name for outcome in outcomes if not outcome.ok}
+        ready = away <= set(degrading)
+        word = "not_ready" if not ready else "degraded" if away else "ready"
         return Response(
-            Readiness(status="ready" if ready else "not_ready", checks=checks),
+            Readiness(status=word, checks=outcomes),
             status_code=200 if ready else 503,
             headers=_NO_STORE,
         )
@@ -65,15 +78,10 @@ def health(services: Services) -> list[HTTPRouteHandler]:
     return [healthz, readyz, healthz_head]
 
 
-async def check_all(services: Services) -> list[CheckOutcome]:
+async def check_all(checks: Mapping[str, HealthCheck], timeout: float) -> list[CheckOutcome]:
     """How each part that the hub needs does, all asked at once."""
     return list(
-        await asyncio.gather(
-            *(
-                _outcome(name, check, services.check_timeout)
-                for name, check in services.health.items()
-            )
-        )
+        await asyncio.gather(*(_outcome(name, check, timeout) for name, check in checks.items()))
     )
 
 

@@ -54,7 +54,7 @@ def overview(services: Services) -> list[HTTPRouteHandler]:
             services.journal.counts(),
             services.journal.per_minute(first),
             _count_runs(services),
-            check_all(services),
+            check_all(services.health, services.check_timeout),
         )
         return Overview(
             project=project.name,

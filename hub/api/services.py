@@ -60,14 +60,16 @@ class ProjectView(Protocol):
 class Services:
     """The parts behind the HTTP side.
 
-    `project` and `router` are asked for each request, so a reload needs no new application. `base_url` is what
-    links begin with. `allowed_hosts` are further host names (without port; "*" for any) that the
-    management side answers to, beside loopback names and the host of `base_url`; a web page that
+    `project` and `router` are asked for each request, so a reload needs no new application.
+    `base_url` is what links begin with. `degrading` names the checks of `health` whose parts may be
+    away for a while, as what is to go there waits. `allowed_hosts` are further host names (without
+    port; "*" for any) that the management side answers to, beside loopback names and the host of `base_url`; a web page that
     has pointed its own name at this machine is refused by it. `body_timeout` (seconds) bounds the
     reading of one request body, `check_timeout` (seconds) one health check, `max_body` (bytes) a
     body posted to the management side. `files` are the trees' files; None where they
     cannot be shown or changed. `count_runs` counts all runs by status. `temporal_ui` is the
-    address of Temporal's own page; `is_development` says that runs' clocks can be forwarded.
+    address of Temporal's own page; `is_development` says that runs' clocks can be forwarded,
+    `is_local` that the management side answers to callers on this machine alone.
     `streams` are the live streams: who stops the HTTP side closes them first.
     """
 
@@ -79,6 +81,7 @@ class Services:
     router: Callable[[], Router]
     base_url: str
     health: Mapping[str, HealthCheck] = field(default_factory=dict)
+    degrading: frozenset[str] = frozenset()
     allowed_hosts: frozenset[str] = frozenset()
     body_timeout: float = 20.0
     check_timeout: float = 3.0
@@ -90,3 +93,4 @@ class Services:
     temporal_ui: str | None = None
     is_development: bool = False
     streams: Streams = field(default_factory=Streams)
+    is_local: bool = False

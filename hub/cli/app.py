@@ -9,8 +9,8 @@ import typer
 from hub.cli import (
     apply,
     approvals,
-    consume,
     events,
+    processes,
     produce,
     project,
     runs,
@@ -54,7 +54,9 @@ def hub(
 
 
 app.command("dev")(project.dev)
-app.command("consume")(consume.consume)
+app.command("serve")(processes.serve)
+app.command("worker")(processes.worker)
+app.command("consume")(processes.consume)
 app.command("produce")(produce.produce)
 app.command("init")(project.init)
 app.command("validate")(project.validate)

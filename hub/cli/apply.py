@@ -1,4 +1,4 @@
-"""`hub apply`: make the server's schedules equal the project's."""
+"""`hub apply`: make the servers as the project needs them."""
 
 from __future__ import annotations
 
@@ -21,41 +21,46 @@ def apply(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
 ) -> None:
-    """Create, update and delete schedules on Temporal until they are as the project has them.
+    """Make Temporal and the journal as the project needs them: a step of each deployment.
+
+    It makes the search attributes that runs carry, brings the journal of HUB_JOURNAL_URL to this
+    version, and creates, updates and deletes schedules until they are as the project has them.
+    Several may do it at once.
 
     Temporal is found as the `temporal` command finds it: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
-    TEMPORAL_PROFILE; without any, on this machine.
+    TEMPORAL_API_KEY, TEMPORAL_PROFILE, ...; without any, on this machine.
     """
     import asyncio
 
     import msgspec
 
     from hub.cli.screen import console, print_fault, print_json
-    from hub.dev.live import read_environment
     from hub.errors import InvalidDefinition
-    from hub.routing.project import Project, load_project
-    from hub.routing.schedules import wanted_schedules
-    from hub.run.schedules import Plan
-    from hub.temporal.connect import connect
-    from hub.temporal.schedules import TemporalSchedules
+    from hub.process.apply import apply_project
+    from hub.process.live import read_environment
+    from hub.routing.project import load_project
 
-    async def work(loaded: Project) -> Plan:
-        client = await connect()
-        schedules = TemporalSchedules(client, loaded.name)
-        wanted = wanted_schedules(loaded)
-        return await (schedules.plan(wanted) if dry_run else schedules.apply(wanted))
-
-    loaded = load_project(project, read_environment(project))
+    env = read_environment(project)
+    loaded = load_project(project, env)
     if not loaded.is_valid:
         raise InvalidDefinition([d for d in loaded.diagnostics if d.severity == "error"])
     for warning in loaded.diagnostics:
         print_fault(warning)
-    plan = asyncio.run(work(loaded))
+    applied = asyncio.run(apply_project(loaded, env, dry_run=dry_run))
+    attributes, plan = applied.search_attributes, applied.plan
     if as_json:
-        document = {"dry_run": dry_run, "changes": plan.changes, "unchanged": plan.unchanged}
+        document = {
+            "dry_run": dry_run,
+            "search_attributes": attributes,
+            "changes": plan.changes,
+            "unchanged": plan.unchanged,
+        }
         print_json(msgspec.json.encode(document).decode())
         return
     screen = console()
+    if attributes:
+        what = "would make" if dry_run else "made"
+        screen.print(f"{what}  search attributes {', '.join(attributes)}", soft_wrap=True)
     for change in plan.changes:
         what = f"would {change.action}" if dry_run else _DONE[change.action]
         reasons = "; ".join(change.reasons)

@@ -11,9 +11,9 @@ import httpx
 import msgspec
 
 from hub import __version__
-from hub.dev.live import read_environment
 from hub.errors import HubError, InvalidDefinition, PortTaken
 from hub.ports import claim
+from hub.process.live import read_environment
 from hub.routing.project import load_project
 from hub.settings import Settings
 from hub.temporal.dev_server import find_temporal

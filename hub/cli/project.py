@@ -46,8 +46,8 @@ def validate(
     import msgspec
 
     from hub.cli.screen import console, print_fault, print_json
-    from hub.dev.live import read_environment
     from hub.errors import InvalidDefinition
+    from hub.process.live import read_environment
     from hub.routing.project import load_project
 
     try:

@@ -141,8 +141,8 @@ def _tried(lines: list[str], timezone: str) -> Timetable:
 
 
 def _of_project(id: str, folder: Path) -> Timetable:
-    from hub.dev.live import read_environment
     from hub.errors import NotFound
+    from hub.process.live import read_environment
     from hub.routing.project import load_project
     from hub.routing.schedules import wanted_schedules
 

@@ -63,7 +63,7 @@ def quiet_project(folder: Path) -> Project:
     """The project, without what its parts log while they are made: no part is going to run."""
     from structlog.testing import capture_logs
 
-    from hub.dev.live import read_environment
+    from hub.process.live import read_environment
     from hub.routing.project import load_project
 
     with capture_logs():

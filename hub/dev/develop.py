@@ -5,46 +5,42 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-import signal
 import socket
-import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import structlog
-from temporalio.client import Client
-
-from hub.api import Services, create_app
-from hub.blobs import FileBlobs
-from hub.dev.changes import Changes
-from hub.dev.http import listen, serve_http
+from hub.api import create_app
 from hub.dev.inbox import Inbox
-from hub.dev.live import LiveProject, read_environment
 from hub.dev.live_kafka import LiveKafka
-from hub.dev.logs import configure_logs
 from hub.dev.mail_page import mail_router
-from hub.dev.schedules import LiveSchedules
 from hub.dev.screen import Screen
 from hub.dev.state import open_state
 from hub.errors import HubError, InvalidSetting
-from hub.links import Links, derive_key, load_or_create_secret
+from hub.links import load_or_create_secret
+from hub.process.changes import Changes
+from hub.process.http import listen, serve_http
+from hub.process.live import LiveProject, read_environment
+from hub.process.logs import configure_logs
+from hub.process.parts import (
+    background,
+    dispatching,
+    keep_house,
+    make_links,
+    make_services,
+    open_blobs,
+    open_journal,
+    project_schedules,
+)
+from hub.process.schedules import LiveSchedules
+from hub.process.stopping import run_until_stopped
 from hub.routing.dispatcher import Dispatcher
-from hub.routing.housekeeping import forget_definitions
 from hub.routing.intake import JournalIntake
-from hub.routing.journal import Journal
-from hub.routing.schedules import ProjectSchedules
-from hub.routing.sources import TreeFiles
-from hub.run import Runs
 from hub.settings import Settings
-from hub.temporal.approvals import TemporalApprovals
 from hub.temporal.client import TemporalRuns
-from hub.temporal.connect import connect
+from hub.temporal.connect import check, connect
 from hub.temporal.dev_server import DevServer
-from hub.temporal.schedules import TemporalSchedules
 from hub.temporal.worker import make_worker
 from hub.trigger import HttpTrigger
 
@@ -52,9 +48,6 @@ __all__ = ["develop", "run_dev"]
 
 _DRAIN = 3.0
 _LAST_RESORT = 20.0
-_ONE_PRESS = 0.3
-_PRUNE_EVERY = 3600.0
-_log = structlog.get_logger("hub.dev")
 
 
 async def develop(folder: Path, screen: Screen, *, began: float | None = None) -> None:
@@ -93,7 +86,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         await stack.enter_async_context(temporal)
 
         screen.step("opening the journal")
-        journal = await Journal.open(settings.journal_url or str(state / "journal.db"))
+        journal = await open_journal(settings, state)
         stack.push_async_callback(journal.close)
         await live.remember(journal)
 
@@ -102,17 +95,20 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         stack.push_async_callback(inbox.close)
 
         screen.step("starting the worker")
-        secret = env.get("HUB_SECRET_KEY") or load_or_create_secret(state)
-        links = Links([derive_key(secret, "callback")], settings.url)
+        secrets = settings.secrets() if settings.secret_key else [load_or_create_secret(state)]
+        links = make_links(secrets, settings.url)
         client = await connect(temporal.address)
-        runs = TemporalRuns(client)
+        runs = TemporalRuns(client, task_queue=settings.task_queue)
         await stack.enter_async_context(
             make_worker(
                 client,
                 connections=live.connections,
                 links=links,
                 intake=JournalIntake(journal),
-                blobs=FileBlobs(state / "blobs"),
+                blobs=open_blobs(state),
+                task_queue=settings.task_queue,
+                max_cached=settings.max_cached_runs,
+                max_actions=settings.max_actions,
             )
         )
 
@@ -120,10 +116,8 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         dispatcher = Dispatcher(
             journal, runs, lambda: live.router, owner=f"dev-{os.getpid()}-{time.time_ns()}"
         )
-        dispatching = await stack.enter_async_context(_dispatching(dispatcher))
-        schedules = ProjectSchedules(
-            lambda: live.project, lambda name: TemporalSchedules(client, name)
-        )
+        delivering = await stack.enter_async_context(dispatching(dispatcher, _DRAIN))
+        schedules = project_schedules(live, client, settings.task_queue)
         applied = LiveSchedules(schedules, screen.say)
         kafka = await stack.enter_async_context(
             LiveKafka(
@@ -135,35 +129,31 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             )
         )
         await kafka.use(live.project)
-        services = Services(
-            intake=JournalIntake(journal),
+        services = make_services(
+            settings,
+            live=live,
             journal=journal,
+            client=client,
             runs=runs,
             links=links,
-            project=lambda: live.project,
-            router=lambda: live.router,
-            base_url=settings.url,
             health={
-                "journal": journal.counts,
-                "temporal": lambda: _check_temporal(client),
+                "journal": journal.check,
+                "temporal": lambda: check(client),
                 "kafka": kafka.check,
             },
             schedules=schedules,
-            approvals=TemporalApprovals(client),
-            files=TreeFiles(folder, lambda: live.project),
-            count_runs=runs.counts,
             temporal_ui=f"http://{settings.host}:{settings.temporal_ui_port}",
             is_development=True,
         )
         app = create_app(services, extra_routes=[mail_router(inbox)])
         serving = await stack.enter_async_context(serve_http(app, listener))
         stack.callback(services.streams.close)
-        keeping = await stack.enter_async_context(_background(temporal.keep_running(screen.say)))
+        keeping = await stack.enter_async_context(background(temporal.keep_running(screen.say)))
         reloading = await stack.enter_async_context(
-            _background(_reload(live, changes, screen, applied, kafka))
+            background(_reload(live, changes, screen, applied, kafka))
         )
-        pruning = await stack.enter_async_context(_background(_prune(journal, runs, live)))
-        applying = await stack.enter_async_context(_background(applied.run()))
+        pruning = await stack.enter_async_context(background(keep_house(journal, runs, live)))
+        applying = await stack.enter_async_context(background(applied.run()))
 
         screen.ready(
             live.project,
@@ -173,7 +163,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             seconds=time.monotonic() - began,
         )
         ended, _ = await asyncio.wait(
-            [dispatching, serving, keeping, reloading, pruning, applying],
+            [delivering, serving, keeping, reloading, pruning, applying],
             return_when=asyncio.FIRST_COMPLETED,
         )
         for part in ended:
@@ -187,72 +177,9 @@ def run_dev(folder: Path, screen: Screen, *, began: float) -> None:
     A second Ctrl-C ends it at once. Raises what `develop` raises.
     """
     configure_logs()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_until_stopped(folder, screen, began))
-
-
-async def _until_stopped(folder: Path, screen: Screen, began: float) -> None:
-    loop = asyncio.get_running_loop()
-    work = asyncio.ensure_future(develop(folder, screen, began=began))
-    stopping: float | None = None
-
-    def stop() -> None:
-        nonlocal stopping
-        if stopping is not None:
-            # A terminal and a wrapper may both pass on what was one Ctrl-C.
-            if loop.time() - stopping > _ONE_PRESS:
-                _exit_now()
-            return
-        stopping = loop.time()
-        screen.say("stopping; Ctrl-C again stops at once")
-        work.cancel()
-        loop.call_later(_LAST_RESORT, _exit_now)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop)
-    try:
-        await work
-    except asyncio.CancelledError:
-        if stopping is None:
-            raise
-        screen.say("stopped")
-
-
-def _exit_now() -> None:
-    """End without ceremony. The embedded servers are tethered to this process and follow it."""
-    sys.stdout.flush()
-    os._exit(130)
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-@asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
-    """Do the work beside the block, and no longer."""
-    task = asyncio.create_task(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _dispatching(dispatcher: Dispatcher) -> AsyncIterator[asyncio.Task[None]]:
-    """Dispatch beside the block; at its end, finish what is under way, as far as that is quick."""
-    async with _background(dispatcher.run()) as task:
-        try:
-            yield task
-        finally:
-            # What is left then stays in the journal, and the next start goes on with it.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(dispatcher.drain(), _DRAIN)
+    run_until_stopped(
+        lambda _: develop(folder, screen, began=began), say=screen.say, last_resort=_LAST_RESORT
+    )
 
 
 async def _reload(
@@ -276,24 +203,6 @@ async def _reload(
             await kafka.use(live.project)
         except HubError as error:
             screen.say(error.message, "red")
-
-
-async def _prune(journal: Journal, runs: Runs, live: LiveProject) -> None:
-    """Forget, now and then, what the journal keeps no longer, and definitions that no run uses."""
-    while True:
-        now = datetime.now(UTC)
-        with suppress(HubError):
-            await journal.prune(now)
-        with suppress(HubError):
-            current = {tree.hash for tree in live.project.trees.values()}
-            dropped = await forget_definitions(journal, runs, current, now)
-            live.forget({definition.hash for definition in dropped})
-        await asyncio.sleep(_PRUNE_EVERY)
-
-
-async def _check_temporal(client: Client) -> None:
-    if not await client.service_client.check_health():
-        raise HubError("Temporal is not serving")
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -37,6 +37,7 @@ from hub.durations import format_duration
 from hub.errors import BadRequest, Conflict, HubError, NotFound, Undeliverable, Unreachable
 from hub.run import Delivery, Failure, RunPage, RunState, RunSummary, Start, Started
 from hub.run.state import Outcome, RunStatus
+from hub.temporal.answers import away
 from hub.temporal.watch import Watch
 from hub.temporal.workflow import (
     HUB_KEY,
@@ -87,14 +88,6 @@ _LONG_POLLS = 200
 _CLOCKS_APART = timedelta(minutes=1)
 _MOST_LIVE = 1000
 _MOST_ENDED = 20
-_AWAY = (
-    RPCStatusCode.UNAVAILABLE,
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.RESOURCE_EXHAUSTED,
-    RPCStatusCode.CANCELLED,
-    RPCStatusCode.INTERNAL,
-    RPCStatusCode.UNKNOWN,
-)
 
 
 class TemporalRuns:
@@ -410,11 +403,13 @@ async def reaching(run_id: str | None = None) -> AsyncIterator[None]:
     """Turns Temporal's answers into the hub's errors."""
     try:
         yield
-    except RPCError as error:
+    except (RPCError, RuntimeError) as error:
+        if (unreachable := away(error)) is not None:
+            raise unreachable from None
+        if isinstance(error, RuntimeError):
+            raise
         if error.status == RPCStatusCode.NOT_FOUND:
             raise NotFound(f"there is no run {run_id!r}" if run_id else "no such run") from None
-        if error.status in _AWAY:
-            raise Unreachable(f"Temporal does not answer: {error.message}") from None
         if error.status == RPCStatusCode.ALREADY_EXISTS:
             raise _AlreadyThere(error.message) from None
         raise Undeliverable(f"Temporal refuses it: {error.message}") from None

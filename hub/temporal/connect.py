@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from temporalio.client import Client, GrpcCompression
 from temporalio.envconfig import ClientConfig
 
-from hub.errors import Unreachable
+from hub.errors import InvalidSetting, Unreachable
+from hub.temporal.answers import cannot_connect
 from hub.temporal.converter import DATA_CONVERTER
 
-__all__ = ["connect"]
+__all__ = ["check", "connect"]
 
 
-async def connect(address: str | None = None, *, namespace: str | None = None) -> Client:
+async def connect(
+    address: str | None = None,
+    *,
+    namespace: str | None = None,
+    env: Mapping[str, str] | None = None,
+    lazy: bool = False,
+) -> Client:
     """A client for the given address, or for what Temporal's environment configuration names.
 
-    Raises `Unreachable` with the address when nothing answers there.
+    `env` takes the place of the process's environment. A `lazy` client connects when it is first
+    used; no worker can be made of it. Raises `Unreachable` with the address when nothing answers
+    there, `CredentialsRefused` when it does not let the hub in, and `InvalidSetting` for a
+    configuration that cannot be read.
     """
     options: dict[str, Any]
     if address is None:
-        options = dict(ClientConfig.load_client_connect_config())
-        options.setdefault("target_host", "localhost:7233")
+        options = _configured(env)
     else:
         options = {"target_host": address, "grpc_compression": GrpcCompression.NONE}
     if namespace is not None:
         options["namespace"] = namespace
     try:
-        return await Client.connect(data_converter=DATA_CONVERTER, **options)
+        return await Client.connect(data_converter=DATA_CONVERTER, lazy=lazy, **options)
     except RuntimeError as error:
-        raise Unreachable(
-            f"Temporal does not answer at {options['target_host']}: {error}"
-        ) from None
+        raise cannot_connect(error, options["target_host"]) from None
+    except ValueError as error:
+        raise InvalidSetting(f"Temporal's settings cannot be used: {error}") from None
+
+
+async def check(client: Client) -> None:
+    """A health check. Raises `Unreachable`."""
+    try:
+        serving = await client.service_client.check_health()
+    except RuntimeError as error:
+        raise cannot_connect(error, None) from None
+    if not serving:
+        raise Unreachable("Temporal is not serving")
+
+
+def _configured(env: Mapping[str, str] | None) -> dict[str, Any]:
+    """What profile file and TEMPORAL_* variables say, by the rules that Temporal has for them."""
+    try:
+        options = dict(ClientConfig.load_client_connect_config(override_env_vars=env))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InvalidSetting(f"Temporal's configuration cannot be used: {error}") from None
+    options.setdefault("target_host", "localhost:7233")
+    return options

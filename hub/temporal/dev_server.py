@@ -15,45 +15,25 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import (
-    AddSearchAttributesRequest,
-    ListSearchAttributesRequest,
-)
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from hub.errors import HubError, PortTaken, Unreachable
 from hub.ports import claim, find_free, taken
+from hub.temporal.namespace import SEARCH_ATTRIBUTES, prepare
 from hub.tether import tethered
 
-__all__ = ["SEARCH_ATTRIBUTES", "DevServer", "find_temporal"]
-
-SEARCH_ATTRIBUTES: Mapping[str, str] = {
-    "HubTree": "Keyword",
-    "HubKey": "Keyword",
-    "HubStatus": "Keyword",
-    "HubHash": "Keyword",
-    "HubWaitingFor": "KeywordList",
-    "HubApprovers": "KeywordList",
-}
-"""The custom search attributes that runs carry, with Temporal's names for their types."""
+__all__ = ["DevServer", "find_temporal"]
 
 _WHAT = "Temporal's development server"
 _NAMESPACE = "default"
 _GRACE = 5.0
 _MAX_LOG = 16 * 1024 * 1024
-_TYPES = {
-    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-    "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-}
 _DYNAMIC_CONFIG = {
     # The server's own pace is set for clusters; on one machine these are its latency floor.
     "history.timerProcessorMaxTimeShift": '"10ms"',
@@ -280,7 +260,7 @@ class DevServer:
                 try:
                     await _prepare(self.address)
                     return
-                except (RPCError, RuntimeError):
+                except (HubError, RuntimeError):
                     if ended.done():
                         raise self._died(ended.result()) from None
                     await asyncio.sleep(0.02)
@@ -338,24 +318,12 @@ async def _answers(host: str, port: int) -> bool:
 
 
 async def _prepare(address: str) -> None:
-    """Raises `RPCError` while the server is not ready for runs; adds attributes that are missing.
+    """Raises `HubError` or `RuntimeError` while the server is not ready for runs.
 
-    A database of an earlier version of the hub may lack some; the server's flag is for new ones.
+    A database of an earlier version of the hub may lack some of its search attributes; the
+    server's flag is for new ones.
     """
-    client = await Client.connect(address, namespace=_NAMESPACE)
-    await client.workflow_service.describe_namespace(
-        DescribeNamespaceRequest(namespace=_NAMESPACE), retry=False
-    )
-    listed = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=_NAMESPACE), retry=False
-    )
-    missing = {
-        n: _TYPES[k] for n, k in SEARCH_ATTRIBUTES.items() if n not in listed.custom_attributes
-    }
-    if missing:
-        await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=_NAMESPACE, search_attributes=missing), retry=False
-        )
+    await prepare(await Client.connect(address, namespace=_NAMESPACE))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -29,8 +29,9 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from hub.errors import BadRequest, Conflict, HubError, NotFound, Unreachable
+from hub.errors import BadRequest, Conflict, HubError, NotFound
 from hub.run.schedules import Change, LastRun, Plan, ScheduleStatus, ScheduleView, WantedSchedule
+from hub.temporal.answers import away
 from hub.temporal.schedule_spec import (
     MEMO,
     OVERLAPS,
@@ -54,14 +55,6 @@ _AT_ONCE = 16
 _TRIES = 5
 _SHOWN = 5
 _MAX_TIMES = 1000
-_AWAY = (
-    RPCStatusCode.UNAVAILABLE,
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.RESOURCE_EXHAUSTED,
-    RPCStatusCode.CANCELLED,
-    RPCStatusCode.INTERNAL,
-    RPCStatusCode.UNKNOWN,
-)
 
 
 @dataclass(frozen=True)
@@ -386,17 +379,13 @@ async def _reaching(id_: str | None) -> AsyncIterator[None]:
     """Turns Temporal's answers into the hub's errors."""
     try:
         yield
-    except RPCError as error:
+    except (RPCError, RuntimeError) as error:
+        if (unreachable := away(error)) is not None:
+            raise unreachable from None
+        if isinstance(error, RuntimeError):
+            raise
         if error.status == RPCStatusCode.NOT_FOUND:
             raise NotFound(f"there is no schedule {id_!r} on the server") from None
         if error.status == RPCStatusCode.FAILED_PRECONDITION:
             raise Conflict(f"the schedule {id_} is not as it was found: {error.message}") from None
-        if error.status in _AWAY:
-            raise Unreachable(f"Temporal does not answer: {error.message}") from None
-        hint = ""
-        if "search attribute" in error.message:
-            hint = (
-                "; make the hub's with `temporal operator search-attribute create --name HubTree "
-                "--type Keyword --name HubStatus --type Keyword`"
-            )
-        raise HubError(f"Temporal refuses the schedule {id_}: {error.message}{hint}") from None
+        raise HubError(f"Temporal refuses the schedule {id_}: {error.message}") from None

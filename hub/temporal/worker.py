@@ -29,10 +29,14 @@ def make_worker(
     blobs: Blobs | None = None,
     task_queue: str = "hub",
     max_cached: int = 1000,
+    max_actions: int = 100,
+    graceful: timedelta = timedelta(seconds=5),
 ) -> Worker:
     """A worker for every tree. `connections` gives the project's connections as they are now;
     `intake` takes in the events that trees emit; `blobs` keep results too large for a run, and are
-    the same for all workers. `max_cached` runs are held in memory; others are replayed when they go on.
+    the same for all workers. `max_cached` runs are held in memory; others are replayed when they go
+    on. `max_actions` are done at once. A worker that is shut down takes nothing new, and has the
+    time of `graceful` for the actions that it has begun.
 
     The workflow runs unsandboxed, which is several times faster; the stored histories that the
     tests replay in fresh processes are what guards its determinism instead.
@@ -49,7 +53,8 @@ def make_worker(
         # Temporal's own default reads the code of every loaded module, for more than a second.
         build_id=f"hub-{__version__}",
         max_cached_workflows=max_cached,
+        max_concurrent_activities=max_actions,
         # A worker that was killed holds its cached runs back for this long.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
-        graceful_shutdown_timeout=timedelta(seconds=5),
+        graceful_shutdown_timeout=graceful,
     )

@@ -26,7 +26,8 @@ from temporalio.common import (
 from hub.errors import PortTaken, Unreachable
 from hub.ports import find_free
 from hub.temporal import dev_server
-from hub.temporal.dev_server import SEARCH_ATTRIBUTES, DevServer
+from hub.temporal.dev_server import DevServer
+from hub.temporal.namespace import SEARCH_ATTRIBUTES
 
 ATTRIBUTES = TypedSearchAttributes(
     [

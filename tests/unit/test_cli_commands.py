@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from hub.cli import main
-from hub.dev.http import listen, serve_http
 from hub.ports import find_free
+from hub.process.http import listen, serve_http
 from hub.run.state import NodeState
 from tests.unit.api_home import Home, open_home
 

@@ -13,9 +13,9 @@ import pytest
 from hub.cli import main
 from hub.cli.doctor import examine
 from hub.cli.init import create_project
-from hub.dev.http import listen
 from hub.errors import Conflict, WrongUsage
 from hub.ports import find_free
+from hub.process.http import listen
 from hub.routing.project import load_project
 from hub.secrets import read_dotenv
 from hub.settings import Settings

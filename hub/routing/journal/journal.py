@@ -319,6 +319,11 @@ class Journal:
         """A reader of what comes in from now on."""
         return TailReader(self._database)
 
+    async def check(self) -> None:
+        """A health check. Raises `Unreachable` when the database does not answer."""
+        async with self._database.read() as connection:
+            await connection.execute(sa.select(sa.literal_column("1")))
+
     async def counts(self) -> dict[str, int]:
         """How many entries there are of each status; `duplicate` also counts further copies."""
         e = entries.c

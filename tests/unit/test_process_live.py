@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.dev.live import LiveProject, read_environment
 from hub.errors import InvalidDefinition, NotFound
 from hub.event import Event
+from hub.process.live import LiveProject, read_environment
 
 HUB = "triggers:\n  app:\n    webhook: {provider: none}\n"
 TREE = """tree: {name}

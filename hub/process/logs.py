@@ -1,4 +1,4 @@
-"""What `hub dev` logs: our own lines and those of the libraries, in one form, without secrets."""
+"""What the hub logs: our own lines and those of the libraries, in one form, without secrets."""
 
 from __future__ import annotations
 

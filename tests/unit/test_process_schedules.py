@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
-from hub.dev import schedules as module
-from hub.dev.schedules import LiveSchedules
 from hub.errors import Conflict, HubError, Unreachable
+from hub.process import schedules as module
+from hub.process.schedules import LiveSchedules
 from hub.routing.schedules import ProjectSchedules
 from hub.run.schedules import Change, Plan
 

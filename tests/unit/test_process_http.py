@@ -8,8 +8,8 @@ import httpx
 import pytest
 from litestar import Litestar, get
 
-from hub.dev.http import listen, serve_http
 from hub.errors import PortTaken
+from hub.process.http import listen, serve_http
 
 
 def free() -> socket.socket:

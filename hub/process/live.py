@@ -1,4 +1,4 @@
-"""The project of a running `hub dev`: always the last good version of its files."""
+"""The project of a running process: always the last good version of its files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hub.tree import Tree, tree_from_document
 
 __all__ = ["LiveProject", "read_environment"]
 
-_log = structlog.get_logger("hub.dev")
+_log = structlog.get_logger("hub.project")
 _RETIREMENT = 120.0
 """Seconds after which no action can still be using the connections of a version of before."""
 
@@ -41,7 +41,7 @@ class LiveProject:
     def __init__(
         self, folder: Path, *, overrides: Mapping[str, Mapping[str, Any]] | None = None
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._overrides = overrides
         self._former: list[Tree] = []
         self._retired: list[tuple[Connections, asyncio.TimerHandle]] = []
@@ -50,8 +50,8 @@ class LiveProject:
         self.router = Router(self.project.trees.values(), groups=self.project.groups)
 
     def _load(self, before: Project | None) -> Project:
-        env = read_environment(self._folder)
-        return load_project(self._folder, env, overrides=self._overrides, before=before)
+        env = read_environment(self.folder)
+        return load_project(self.folder, env, overrides=self._overrides, before=before)
 
     def connections(self) -> Connections:
         """The connections of this moment."""

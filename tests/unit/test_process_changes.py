@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.dev.changes import Changes
+from hub.process.changes import Changes
 
 
 @pytest.fixture
