@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -49,8 +50,26 @@ def hub(
             "--version", is_eager=True, callback=_print_version, help="Show the version and exit."
         ),
     ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url", metavar="URL", help="The hub to talk to; HUB_URL, or the one of this machine."
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            metavar="TOKEN",
+            help="What it is told who you are by. HUB_TOKEN does not show in the list of processes.",
+        ),
+    ] = None,
 ) -> None:
     """An event-triggered integration hub: events start and resume trees that run on Temporal."""
+    if url:
+        os.environ["HUB_URL"] = url
+    if token:
+        os.environ["HUB_TOKEN"] = token
 
 
 app.command("dev")(project.dev)
