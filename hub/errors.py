@@ -14,6 +14,7 @@ HubError
 │   ├── BadRequest           its body cannot be read
 │   │   ├── InvalidForm      what an approval asks is not answered, or not as it asks
 │   │   └── InvalidDelegate  a decision is passed on to somebody who cannot have it
+│   ├── Unauthorized         nobody has signed in, or not rightly; no token, or one that is not good
 │   ├── Forbidden            the caller may not do that, or not from there
 │   │   └── NotYours         an approval that somebody else is asked for
 │   ├── TooLarge             its body is over the limit
@@ -77,6 +78,7 @@ __all__ = [
     "Refused",
     "TooLarge",
     "TooSlow",
+    "Unauthorized",
     "Undeliverable",
     "Unreachable",
     "UnsupportedType",
@@ -242,6 +244,13 @@ class InvalidDelegate(BadRequest):
     """The decision cannot be passed on to that person."""
 
     code = "invalid_delegate"
+
+
+class Unauthorized(Refused):
+    """Sign in first."""
+
+    code = "unauthorized"
+    status = 401
 
 
 class Forbidden(Refused):

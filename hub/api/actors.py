@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 
+from hub.access import Caller
 from hub.api.services import Services
 from hub.audit import Actor, Change
 
@@ -14,9 +15,12 @@ __all__ = ["actor_of", "audited"]
 
 
 def actor_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Actor:
-    """Who calls."""
+    """Who calls: the caller that was let in, or nobody who is known."""
+    caller = connection.scope.get("user")
+    if isinstance(caller, Caller):
+        return caller.actor()
     client = connection.client
-    return Actor(who="local", how="development", address=client.host if client else None)
+    return Actor(who="?", how="anonymous", address=client.host if client else None)
 
 
 def audited(

@@ -16,7 +16,8 @@ from hub.api.audit import audit
 from hub.api.callbacks import callbacks
 from hub.api.decisions import decisions
 from hub.api.events import events
-from hub.api.guards import management_guards
+from hub.api.guards import SIGNED_IN, check_routes, management_guards
+from hub.api.hardening import harden
 from hub.api.health import health
 from hub.api.ingress import hooks
 from hub.api.language import language
@@ -28,7 +29,9 @@ from hub.api.replays import replays
 from hub.api.runs import runs
 from hub.api.schedules import schedules
 from hub.api.services import Services
+from hub.api.sessions import sessions
 from hub.api.sources import sources
+from hub.api.users import users
 from hub.api.web import web
 from hub.errors import HubError
 
@@ -41,7 +44,8 @@ def create_app(
     """The application over these services.
 
     Hooks, signed links and health checks are open, as their callers come from anywhere and prove
-    themselves in their own ways. All else, `extra_routes` included, is the management side.
+    themselves in their own ways. All else, `extra_routes` included, is the management side,
+    and each route of it says who may call it (see `hub.api.guards`).
     """
     public: list[ControllerRouterHandler] = [
         hooks(services),
@@ -59,11 +63,13 @@ def create_app(
         *sources(services),
         *overview(services),
         *language(),
+        *sessions(services),
+        *users(services),
         *audit(services),
     ]
     description: dict[str, Any] = {}
 
-    @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+    @get("/openapi.json", opt=SIGNED_IN, include_in_schema=False, sync_to_thread=False)
     def openapi() -> Response[dict[str, Any]]:
         if not description:
             description.update(describe([*public, *managed], title="hub", version=__version__))
@@ -74,7 +80,7 @@ def create_app(
         route_handlers=[*managed, openapi, *extra_routes],
         guards=management_guards(services),
     )
-    return Litestar(
+    app = Litestar(
         route_handlers=[*public, *web(), management],
         exception_handlers={
             HubError: respond_with_problem,
@@ -84,4 +90,7 @@ def create_app(
         openapi_config=None,
         logging_config=None,
         debug=False,
+        before_send=[harden(services)],
     )
+    check_routes(app)
+    return app

@@ -16,12 +16,15 @@ from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from hub.access import Caller
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers
+from hub.api.callers import caller_of
+from hub.api.guards import APPROVER, VIEWER_OR_APPROVER
 from hub.api.services import Services
 from hub.errors import BadRequest, Forbidden, NotFound
 from hub.payload import read_json
-from hub.run.approvals import Answer, ApprovalState, Decision, Delegation, HandedOver
+from hub.run.approvals import Answer, ApprovalState, Decision, Delegation, HandedOver, person
 from hub.run.decided import ApprovalOutcome, Decided, PassedOn
 from hub.run.pending import FinishedApproval, PendingApproval, PendingApprovals
 
@@ -94,6 +97,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
 
     @get(
         "/api/approvals",
+        opt=VIEWER_OR_APPROVER,
         summary="Approvals, open or decided, of all or of one person",
         tags=["approvals"],
     )
@@ -101,19 +105,24 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
         status: Annotated[
             Literal["pending", "decided"], QueryParameter(description="which of them")
         ] = "pending",
-        person: FromQuery[str | None] = None,
+        whose: Annotated[str | None, QueryParameter(name="person")] = None,
         tree: FromQuery[str | None] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         cursor: FromQuery[str | None] = None,
     ) -> ApprovalList:
         places = pending_approvals(services)
         if status == "decided":
-            over = await places.decided(person=person, tree=tree, limit=limit, cursor=cursor)
+            over = await places.decided(person=whose, tree=tree, limit=limit, cursor=cursor)
             return ApprovalList(items=[_finished(one) for one in over.items], next=over.next)
-        page = await places.list(person=person, tree=tree, limit=limit, cursor=cursor)
+        page = await places.list(person=whose, tree=tree, limit=limit, cursor=cursor)
         return ApprovalList(items=[_item(one) for one in page.items], next=page.next)
 
-    @get("/api/approvals/{approval_id:str}", summary="One approval", tags=["approvals"])
+    @get(
+        "/api/approvals/{approval_id:str}",
+        opt=VIEWER_OR_APPROVER,
+        summary="One approval",
+        tags=["approvals"],
+    )
     async def show_approval(approval_id: FromPath[str]) -> dict[str, Any]:
         run_id, path, approval = _read_id(approval_id)
         shown = await pending_approvals(services).show(run_id, path, approval)
@@ -121,6 +130,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/approvals/{approval_id:str}/decision",
+        opt=APPROVER,
         status_code=200,
         summary="Approve or reject",
         tags=["approvals"],
@@ -133,7 +143,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
             path=path,
             approval=approval,
             decision=given.decision,
-            who=_who(given, services),
+            who=_who(given, caller_of(request)),
             how=given.how,
             comment=given.comment,
             form=given.form,
@@ -151,6 +161,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/approvals/{approval_id:str}/delegation",
+        opt=APPROVER,
         status_code=200,
         summary="Pass a decision on to somebody else",
         tags=["approvals"],
@@ -162,7 +173,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
             id=given.id or uuid.uuid4().hex,
             path=path,
             approval=approval,
-            who=_who(given, services),
+            who=_who(given, caller_of(request)),
             to=given.to,
             how=given.how,
             comment=given.comment,
@@ -245,16 +256,19 @@ def _read_id(text: str) -> tuple[str, str, str]:
         raise NotFound(f"there is no approval {text[:100]!r}") from None
 
 
-def _who(given: _Given | _PassedOn, services: Services) -> str:
-    """Who decides. Nobody can sign in yet, so only a hub of one developer believes a name."""
-    if not services.is_development:
+def _who(given: _Given | _PassedOn, caller: Caller) -> str:
+    """Who decides: the caller. Only who may act on behalf of others can say another name."""
+    named = (given.who or given.as_ or "").strip()
+    if caller.on_behalf:
+        if not named:
+            raise BadRequest('say who decides: {"decision": "approve", "as": "ada@example.com"}')
+        return named
+    if named and person(named) != person(caller.name):
         raise Forbidden(
-            "only `hub dev` takes decisions without a sign-in; use the link in the mail"
+            f"you are {caller.name}, and decide for nobody else; a token of a service may, "
+            "where it was made to decide on behalf of others"
         )
-    who = given.who or given.as_
-    if not who or not who.strip():
-        raise BadRequest('say who decides: {"decision": "approve", "as": "ada@example.com"}')
-    return who
+    return caller.name
 
 
 async def _given(request: Request[Any, Any, Any], timeout: float, kind: type[_Body]) -> _Body:

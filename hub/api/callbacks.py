@@ -19,6 +19,7 @@ from litestar.params import FromPath
 
 from hub.api import pages
 from hub.api.body import read_body, read_headers
+from hub.api.guards import ANYONE
 from hub.api.ingress import accepted
 from hub.api.problems import problem_of, respond_with_problem
 from hub.api.services import Services
@@ -44,7 +45,7 @@ _HEADERS = {
 def callbacks(services: Services) -> list[HTTPRouteHandler]:
     """The routes of callback links."""
 
-    @get("/callbacks/{token:str}", summary="What a link will do", tags=["callbacks"])
+    @get("/callbacks/{token:str}", opt=ANYONE, summary="What a link will do", tags=["callbacks"])
     async def show_callback(
         request: Request[Any, Any, Any], token: FromPath[str]
     ) -> Response[bytes]:
@@ -65,6 +66,7 @@ def callbacks(services: Services) -> list[HTTPRouteHandler]:
     @route(
         "/callbacks/{token:str}",
         http_method=[HttpMethod.HEAD],
+        opt=ANYONE,
         include_in_schema=False,
     )
     async def probe_callback(token: FromPath[str]) -> Response[None]:
@@ -75,7 +77,7 @@ def callbacks(services: Services) -> list[HTTPRouteHandler]:
             status = error.status
         return Response(None, status_code=status, media_type=MediaType.HTML, headers=_HEADERS)
 
-    @post("/callbacks/{token:str}", summary="Do what a link says", tags=["callbacks"])
+    @post("/callbacks/{token:str}", opt=ANYONE, summary="Do what a link says", tags=["callbacks"])
     async def deliver_callback(
         request: Request[Any, Any, Any], token: FromPath[str]
     ) -> Response[bytes]:

@@ -22,6 +22,7 @@ from hub.api import decision_pages as pages
 from hub.api.actors import actor_of
 from hub.api.approvals import pending_approvals, view_of
 from hub.api.body import read_body, read_headers
+from hub.api.guards import ANYONE
 from hub.api.problems import problem_of, respond_with_problem
 from hub.api.services import Services
 from hub.cloudevents import read_data
@@ -49,7 +50,7 @@ def decisions(services: Services) -> list[HTTPRouteHandler]:
         shown = await pending_approvals(services).show(claims.run_id, claims.path, claims.approval)
         return view_of(shown)
 
-    @get("/decisions/{token:str}", summary="What is to be decided", tags=["approvals"])
+    @get("/decisions/{token:str}", opt=ANYONE, summary="What is to be decided", tags=["approvals"])
     async def show_decision(
         request: Request[Any, Any, Any], token: FromPath[str]
     ) -> Response[bytes]:
@@ -62,7 +63,9 @@ def decisions(services: Services) -> list[HTTPRouteHandler]:
             return _json({"who": claims.who, "run_id": claims.run_id, "approval": approval})
         return _page(pages.ask(approval, claims))
 
-    @route("/decisions/{token:str}", http_method=[HttpMethod.HEAD], include_in_schema=False)
+    @route(
+        "/decisions/{token:str}", http_method=[HttpMethod.HEAD], opt=ANYONE, include_in_schema=False
+    )
     async def probe_decision(token: FromPath[str]) -> Response[None]:
         status = 200
         try:
@@ -71,7 +74,9 @@ def decisions(services: Services) -> list[HTTPRouteHandler]:
             status = error.status
         return Response(None, status_code=status, media_type=MediaType.HTML, headers=_HEADERS)
 
-    @post("/decisions/{token:str}", status_code=200, summary="Decide", tags=["approvals"])
+    @post(
+        "/decisions/{token:str}", opt=ANYONE, status_code=200, summary="Decide", tags=["approvals"]
+    )
     async def decide(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
         approval: dict[str, Any] | None = None
         try:

@@ -13,6 +13,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from hub.api.actors import actor_of
 from hub.api.body import read_body, read_headers, tail_of
+from hub.api.guards import OPERATOR, VIEWER
 from hub.api.ingress import accepted
 from hub.api.services import Services
 from hub.api.streams import EventStream, wants_stream
@@ -65,6 +66,7 @@ def events(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/events",
+        opt=OPERATOR,
         status_code=202,
         summary="Send CloudEvents: binary, structured or batched",
         tags=["events"],
@@ -107,7 +109,7 @@ def events(services: Services) -> list[HTTPRouteHandler]:
             headers={"preference-applied": "wait"},
         )
 
-    @get("/api/events", summary="The journal, newest first", tags=["events"])
+    @get("/api/events", opt=VIEWER, summary="The journal, newest first", tags=["events"])
     async def list_events(
         trigger: FromQuery[str | None] = None,
         event_type: Annotated[str | None, QueryParameter(name="type")] = None,
@@ -132,6 +134,7 @@ def events(services: Services) -> list[HTTPRouteHandler]:
 
     @get(
         "/api/events/{event_id:path}",
+        opt=VIEWER,
         summary="One event with its deliveries, or with /explain what each subscription made of it",
         tags=["events"],
     )

@@ -1,24 +1,105 @@
-"""Who may call the management side. Every guard of every management route stands here."""
+"""Who may call what. Every route says it, in its `opt`, by a word of this module; a route that says
+nothing keeps the application from starting.
+
+    @get("/api/runs", opt=VIEWER)
+    @post("/api/approvals/{id}/decision", opt=APPROVER)
+    @get("/healthz", opt=ANYONE)
+"""
 
 from __future__ import annotations
 
-import ipaddress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from hub.errors import Forbidden
+from litestar.routes import ASGIRoute, HTTPRoute
+
+from hub.access.secret_texts import same
+from hub.api.callers import caller_of, identify
+from hub.errors import Forbidden, Unauthorized
+from hub.roles import Role
+from hub.sign_in import is_loopback_name
 
 if TYPE_CHECKING:
+    from litestar import Litestar
     from litestar.connection import ASGIConnection
     from litestar.handlers import BaseRouteHandler
     from litestar.types import Guard
 
     from hub.api.services import Services
 
-__all__ = ["management_guards"]
+__all__ = [
+    "ADMIN",
+    "ANYONE",
+    "APPROVER",
+    "CSRF_HEADER",
+    "EDITOR",
+    "OPERATOR",
+    "SIGNED_IN",
+    "VIEWER",
+    "VIEWER_OR_APPROVER",
+    "check_routes",
+    "management_guards",
+    "require",
+    "who_may",
+]
 
-_PROXIED = ("forwarded", "x-forwarded-for")
+CSRF_HEADER: Final = "x-csrf-token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_WHO = "who"
+
+
+def _roles(*roles: Role) -> dict[str, Any]:
+    return {_WHO: frozenset(roles)}
+
+
+ANYONE: Final[dict[str, Any]] = {_WHO: "anyone"}
+"""Nobody has to say who they are: the route proves its callers itself, or tells nothing."""
+SIGNED_IN: Final[dict[str, Any]] = {_WHO: "signed_in"}
+"""Whoever the hub knows, with any role."""
+VIEWER: Final = _roles("viewer")
+APPROVER: Final = _roles("approver")
+VIEWER_OR_APPROVER: Final = _roles("viewer", "approver")
+OPERATOR: Final = _roles("operator")
+EDITOR: Final = _roles("editor")
+ADMIN: Final = _roles("admin")
+
+
+def who_may(app: Litestar) -> Iterator[tuple[str, str, Any]]:
+    """Every method and path of the application, with who may call it: None where it does not say.
+
+    It is "anyone", "signed_in", or the roles of which one is enough.
+    """
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                for method in sorted(handler.http_methods):
+                    if method != "OPTIONS":
+                        yield method, route.path, handler.opt.get(_WHO)
+        elif isinstance(route, ASGIRoute):
+            yield "*", route.path, route.route_handler.opt.get(_WHO)
+        else:
+            yield "websocket", route.path, None
+
+
+def check_routes(app: Litestar) -> None:
+    """Raises `RuntimeError` where a route does not say who may call it."""
+    silent = [f"{method} {path}" for method, path, who in who_may(app) if who is None]
+    if silent:
+        raise RuntimeError(
+            f"these routes do not say who may call them: {', '.join(silent)}; "
+            "give each one of the words of hub/api/guards.py: @get(..., opt=VIEWER)"
+        )
+
+
+def require(connection: ASGIConnection[Any, Any, Any, Any], who: dict[str, Any]) -> None:
+    """Ask for more than the route does, where it depends on the request: `require(request, EDITOR)`.
+
+    Raises `Forbidden`.
+    """
+    caller = caller_of(connection)
+    if not caller.may(who[_WHO]):
+        raise Forbidden(_lacking(caller.name, who[_WHO]))
 
 
 def management_guards(services: Services) -> list[Guard]:
@@ -26,7 +107,7 @@ def management_guards(services: Services) -> list[Guard]:
 
     A web page must not drive a hub on its reader's machine. One that points its own host name at
     this machine (DNS rebinding) is known by the Host header, one that posts from elsewhere by the
-    Origin header. What asks who the caller is comes after these two.
+    Origin header. Then it is asked who calls, and whether they may.
     """
     base = urlsplit(services.base_url)
     allowed = services.allowed_hosts | ({base.hostname} if base.hostname else set())
@@ -36,7 +117,7 @@ def management_guards(services: Services) -> list[Guard]:
         connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
     ) -> None:
         host = _host_name(connection.headers.get("host", ""))
-        if "*" not in allowed and host not in allowed and not _is_loopback(host):
+        if "*" not in allowed and host not in allowed and not is_loopback_name(host):
             raise Forbidden(
                 f"the hub does not answer to the host name {host[:100]!r}; "
                 "call it by a name that it knows, or add this one to its allowed hosts"
@@ -46,24 +127,43 @@ def management_guards(services: Services) -> list[Guard]:
         connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
     ) -> None:
         origin = connection.headers.get("origin")
-        if origin is None or connection.scope.get("method", "GET") in _SAFE_METHODS:
+        if origin is None or _is_safe(connection):
             return
         netloc = _netloc(origin)
         if not netloc or netloc not in (connection.headers.get("host", "").lower(), base_origin):
             raise Forbidden("a page of another origin may not change anything here")
 
-    def refuse_strangers(
-        connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+    async def let_in(
+        connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
     ) -> None:
-        proxied = any(name in connection.headers for name in _PROXIED)
-        client = connection.client
-        if services.is_local and (proxied or client is None or not _is_loopback(client.host)):
-            raise Forbidden(
-                "the management side answers to this machine alone: ask it from there, or through "
-                "`kubectl port-forward` or an SSH tunnel"
-            )
+        who = handler.opt.get(_WHO, "anyone")
+        if who == "anyone":
+            return
+        caller = await identify(services, connection)
+        if caller is None:
+            raise Unauthorized("sign in first, or send a token: `Authorization: Bearer hub_...`")
+        # A page of elsewhere can have the browser send its cookie along, but cannot know this.
+        if caller.csrf is not None and not _is_safe(connection):
+            brought = connection.headers.get(CSRF_HEADER, "")
+            if not same(brought, caller.csrf):
+                raise Forbidden(
+                    f"a change by a signed-in page brings along the header {CSRF_HEADER} with "
+                    "the `csrf` of GET /api/session"
+                )
+        if not caller.roles or (who != "signed_in" and not caller.may(who)):
+            raise Forbidden(_lacking(caller.name, who))
+        connection.scope["user"] = caller
 
-    return [refuse_foreign_hosts, refuse_foreign_origins, refuse_strangers]
+    return [refuse_foreign_hosts, refuse_foreign_origins, let_in]
+
+
+def _lacking(name: str, who: Any) -> str:
+    wanted = "a role" if who == "signed_in" else f"the role {' or '.join(sorted(who))}"
+    return f"{name} may not do that: it takes {wanted}, or one that includes it"
+
+
+def _is_safe(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    return connection.scope.get("method", "GET") in _SAFE_METHODS
 
 
 def _netloc(origin: str) -> str:
@@ -77,12 +177,3 @@ def _host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].lower().rstrip(".")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

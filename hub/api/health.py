@@ -12,6 +12,7 @@ from litestar import Response, get, route
 from litestar.enums import HttpMethod, MediaType
 from litestar.handlers import HTTPRouteHandler
 
+from hub.api.guards import ANYONE
 from hub.api.services import HealthCheck
 from hub.errors import HubError
 
@@ -55,11 +56,11 @@ def health(
     has `timeout` seconds.
     """
 
-    @get("/healthz", summary="The process lives", tags=["health"])
+    @get("/healthz", opt=ANYONE, summary="The process lives", tags=["health"])
     async def healthz() -> Response[Health]:
         return Response(Health(), headers=_NO_STORE)
 
-    @get("/readyz", summary="What the hub needs answers", tags=["health"])
+    @get("/readyz", opt=ANYONE, summary="What the hub needs answers", tags=["health"])
     async def readyz() -> Response[Readiness]:
         outcomes = await check_all(checks, timeout)
         away = {outcome.name for outcome in outcomes if not outcome.ok}
@@ -71,7 +72,7 @@ def health(
             headers=_NO_STORE,
         )
 
-    @route("/healthz", http_method=[HttpMethod.HEAD], include_in_schema=False)
+    @route("/healthz", opt=ANYONE, http_method=[HttpMethod.HEAD], include_in_schema=False)
     async def healthz_head() -> Response[None]:
         return Response(None, status_code=200, media_type=MediaType.TEXT, headers=_NO_STORE)
 

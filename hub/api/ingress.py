@@ -15,6 +15,7 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 
 from hub.api.body import read_body, read_headers, read_query
+from hub.api.guards import ANYONE
 from hub.api.services import Services
 from hub.api.waiting import outcomes, wanted_wait
 from hub.errors import HubError, NotFound
@@ -90,7 +91,9 @@ def hooks(services: Services) -> ASGIRouteHandler:
             return received, ()
         return received, await services.intake.accept(trigger.name, received.events)
 
-    return ASGIRouteHandler("/hooks", name="hooks", is_mount=True, copy_scope=False)(receive_hook)
+    return ASGIRouteHandler("/hooks", name="hooks", opt=ANYONE, is_mount=True, copy_scope=False)(
+        receive_hook
+    )
 
 
 def accepted(receipts: Sequence[Receipt]) -> dict[str, object]:

@@ -11,6 +11,7 @@ import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
+from hub.api.guards import SIGNED_IN
 from hub.connector import Action, installed_actions
 from hub.expressions import Expression, Template
 from hub.tree.node import NODES, Node, Retry, Span, Subscribed
@@ -77,7 +78,12 @@ class Language(msgspec.Struct, frozen=True, kw_only=True):
 def language() -> list[HTTPRouteHandler]:
     """The route of the language."""
 
-    @get("/api/language", summary="The verbs of trees with their fields", tags=["project"])
+    @get(
+        "/api/language",
+        opt=SIGNED_IN,
+        summary="The verbs of trees with their fields",
+        tags=["project"],
+    )
     async def show_language() -> Language:
         return describe_language()
 

@@ -10,6 +10,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from hub import __version__
+from hub.api.guards import VIEWER
 from hub.api.health import CheckOutcome, check_all
 from hub.api.services import Services
 from hub.errors import HubError
@@ -45,7 +46,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 def overview(services: Services) -> list[HTTPRouteHandler]:
     """The route of the overview."""
 
-    @get("/api/overview", summary="The hub at a glance", tags=["project"])
+    @get("/api/overview", opt=VIEWER, summary="The hub at a glance", tags=["project"])
     async def show_overview() -> Overview:
         project = services.project()
         last = datetime.now(UTC).replace(second=0, microsecond=0)

@@ -23,6 +23,7 @@ from hub.errors import (
     RateLimited,
     Refused,
     TooSlow,
+    Unauthorized,
     Unreachable,
 )
 
@@ -103,6 +104,8 @@ def _of_hub_error(error: HubError) -> tuple[Problem, dict[str, str]]:
         headers["retry-after"] = str(error.retry_after)
     elif isinstance(error, BadSignature) and "challenge" in error.details:
         headers["www-authenticate"] = error.details["challenge"]
+    elif isinstance(error, Unauthorized):
+        headers["www-authenticate"] = 'Bearer realm="hub"'
     elif isinstance(error, Unreachable):
         headers["retry-after"] = str(_UNREACHABLE_RETRY)
     elif isinstance(error, TooSlow):

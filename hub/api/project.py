@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
+from hub.api.guards import VIEWER
+from hub.api.paging import Limit, page_of
 from hub.api.services import Services
 from hub.errors import NotFound
 from hub.trigger import HttpTrigger
@@ -62,14 +64,18 @@ def project(services: Services) -> list[HTTPRouteHandler]:
     """The routes that show the project."""
     base_url = services.base_url.rstrip("/")
 
-    @get("/api/trees", summary="The project's trees", tags=["project"])
-    async def list_trees() -> TreeList:
-        trees = services.project().trees
-        return TreeList(
-            items=[TreeItem(name=name, hash=trees[name].hash) for name in sorted(trees)]
-        )
+    @get("/api/trees", opt=VIEWER, summary="The project's trees", tags=["project"])
+    async def list_trees(limit: Limit = 1000, cursor: FromQuery[str | None] = None) -> TreeList:
+        found = [TreeItem(name=n, hash=one.hash) for n, one in services.project().trees.items()]
+        items, following = page_of(found, lambda one: one.name, limit, cursor)
+        return TreeList(items=items, next=following)
 
-    @get("/api/trees/{name:str}", summary="One tree with its definition", tags=["project"])
+    @get(
+        "/api/trees/{name:str}",
+        opt=VIEWER,
+        summary="One tree with its definition",
+        tags=["project"],
+    )
     async def show_tree(name: FromPath[str]) -> TreeShown:
         tree = services.project().trees.get(name)
         if tree is None:
@@ -82,20 +88,19 @@ def project(services: Services) -> list[HTTPRouteHandler]:
             shown, text=file.text, file=file.file, etag=file.etag, writable=file.writable
         )
 
-    @get("/api/triggers", summary="The project's triggers", tags=["project"])
-    async def list_triggers() -> TriggerList:
-        triggers = services.project().triggers
-        return TriggerList(
-            items=[
-                TriggerItem(
-                    name=name,
-                    kind=triggers[name].kind,
-                    url=f"{base_url}/hooks/{name}"
-                    if isinstance(triggers[name], HttpTrigger)
-                    else None,
-                )
-                for name in sorted(triggers)
-            ]
-        )
+    @get("/api/triggers", opt=VIEWER, summary="The project's triggers", tags=["project"])
+    async def list_triggers(
+        limit: Limit = 1000, cursor: FromQuery[str | None] = None
+    ) -> TriggerList:
+        found = [
+            TriggerItem(
+                name=name,
+                kind=trigger.kind,
+                url=f"{base_url}/hooks/{name}" if isinstance(trigger, HttpTrigger) else None,
+            )
+            for name, trigger in services.project().triggers.items()
+        ]
+        items, following = page_of(found, lambda one: one.name, limit, cursor)
+        return TriggerList(items=items, next=following)
 
     return [list_trees, show_tree, list_triggers]

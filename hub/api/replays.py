@@ -11,6 +11,7 @@ from litestar.params import FromQuery
 
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers, tail_of
+from hub.api.guards import OPERATOR
 from hub.api.services import Services
 from hub.errors import BadRequest, NotFound
 from hub.routing.replay import Replayed, ReplayMode, plan, replay
@@ -37,6 +38,7 @@ def replays(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/events/{event_id:path}",
+        opt=OPERATOR,
         status_code=202,
         summary="Replay an event: the path ends in /replay",
         tags=["events"],

@@ -18,6 +18,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers, tail_of
+from hub.api.guards import OPERATOR, VIEWER
 from hub.api.live_runs import LiveRuns
 from hub.api.services import Services
 from hub.api.streams import EventStream, Nothing, wants_stream
@@ -95,7 +96,7 @@ class ActionTaken(msgspec.Struct, frozen=True, kw_only=True):
 def runs(services: Services) -> list[HTTPRouteHandler]:
     """The routes under `/api/runs`."""
 
-    @get("/api/runs", summary="Runs, newest first", tags=["runs"])
+    @get("/api/runs", opt=VIEWER, summary="Runs, newest first", tags=["runs"])
     async def list_runs(
         tree: FromQuery[str | None] = None,
         key: FromQuery[str | None] = None,
@@ -118,6 +119,7 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
 
     @get(
         "/api/runs/{run_id:path}",
+        opt=VIEWER,
         summary="One run with its nodes",
         tags=["runs"],
     )
@@ -136,7 +138,7 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
             return Nothing()
         return EventStream(stream, services.streams)
 
-    @post("/api/runs/{run_id:path}", status_code=202, include_in_schema=False)
+    @post("/api/runs/{run_id:path}", opt=OPERATOR, status_code=202, include_in_schema=False)
     async def act_on_run(request: Request[Any, Any, Any]) -> ActionTaken:
         *segments, action = tail_of(request.scope, _PREFIX)
         if action not in ACTIONS or not segments:

@@ -15,6 +15,8 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers
+from hub.api.guards import OPERATOR, VIEWER
+from hub.api.paging import Limit, page_of
 from hub.api.services import Services
 from hub.errors import BadRequest, Busy, NotFound
 from hub.payload import read_json
@@ -72,11 +74,20 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
                 raise BadRequest(f"there is no option {name!r}; known: {', '.join(known)}")
         return options
 
-    @get("/api/schedules", summary="The project's schedules", tags=["schedules"])
-    async def list_schedules() -> ScheduleList:
-        return ScheduleList(items=list(await kept().list()))
+    @get("/api/schedules", opt=VIEWER, summary="The project's schedules", tags=["schedules"])
+    async def list_schedules(
+        limit: Limit = 1000, cursor: FromQuery[str | None] = None
+    ) -> ScheduleList:
+        found = list(await kept().list())
+        items, following = page_of(found, lambda one: one.id, limit, cursor)
+        return ScheduleList(items=items, next=following)
 
-    @get("/api/schedules/{tree:str}/{event:str}", summary="One schedule", tags=["schedules"])
+    @get(
+        "/api/schedules/{tree:str}/{event:str}",
+        opt=VIEWER,
+        summary="One schedule",
+        tags=["schedules"],
+    )
     async def show_schedule(tree: FromPath[str], event: FromPath[str]) -> ScheduleView:
         for view in await kept().list():
             if view.id == f"{tree}/{event}":
@@ -85,6 +96,7 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
 
     @get(
         "/api/schedules/{tree:str}/{event:str}/times",
+        opt=VIEWER,
         summary="The next times at which it is due",
         tags=["schedules"],
     )
@@ -101,6 +113,7 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/schedules/{tree:str}/{event:str}/trigger",
+        opt=OPERATOR,
         status_code=202,
         summary="Start a run now",
         tags=["schedules"],
@@ -118,6 +131,7 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/schedules/{tree:str}/{event:str}/pause",
+        opt=OPERATOR,
         status_code=202,
         summary="Let no time count until it is resumed",
         tags=["schedules"],
@@ -134,6 +148,7 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/schedules/{tree:str}/{event:str}/resume",
+        opt=OPERATOR,
         status_code=202,
         summary="Let its times count again",
         tags=["schedules"],
@@ -150,6 +165,7 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/schedules/{tree:str}/{event:str}/backfill",
+        opt=OPERATOR,
         status_code=202,
         summary="Start the runs of the times in a span, both ends included",
         tags=["schedules"],

@@ -10,6 +10,7 @@ from hub.api.streams import Streams
 from hub.trigger import Intake, Trigger
 
 if TYPE_CHECKING:
+    from hub.access import Access
     from hub.links import Links
     from hub.routing.journal import Journal
     from hub.routing.router import Router
@@ -68,9 +69,10 @@ class Services:
     reading of one request body, `check_timeout` (seconds) one health check, `max_body` (bytes) a
     body posted to the management side. `files` are the trees' files; None where they
     cannot be shown or changed. `count_runs` counts all runs by status. `temporal_ui` is the
-    address of Temporal's own page; `is_development` says that runs' clocks can be forwarded,
-    `is_local` that the management side answers to callers on this machine alone.
-    `streams` are the live streams: who stops the HTTP side closes them first.
+    address of Temporal's own page; `is_development` says that runs' clocks can be forwarded, and that
+    whoever calls from this very machine is its local user and needs no token. `access` knows people
+    and tokens; without it nobody else gets in. `streams` are the live streams: who stops the HTTP
+    side closes them first.
     """
 
     intake: Intake
@@ -92,5 +94,5 @@ class Services:
     count_runs: Callable[[], Awaitable[Mapping[str, int]]] | None = None
     temporal_ui: str | None = None
     is_development: bool = False
+    access: Access | None = None
     streams: Streams = field(default_factory=Streams)
-    is_local: bool = False

@@ -12,6 +12,7 @@ from litestar.params import FromPath
 
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers
+from hub.api.guards import EDITOR, VIEWER
 from hub.api.services import Services
 from hub.errors import BadRequest, Conflict, Diagnostic
 
@@ -49,6 +50,7 @@ def sources(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/trees/{name:str}/validate",
+        opt=VIEWER,
         status_code=200,
         summary="What would be wrong if the tree's file held this text",
         tags=["project"],
@@ -62,6 +64,7 @@ def sources(services: Services) -> list[HTTPRouteHandler]:
 
     @put(
         "/api/trees/{name:str}",
+        opt=EDITOR,
         summary="Save a tree's file; If-Match names what it takes the place of",
         tags=["project"],
     )

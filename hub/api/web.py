@@ -13,11 +13,12 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from hub.api.guards import ANYONE
 from hub.errors import NotFound
 
 __all__ = ["VIEWS", "web"]
 
-VIEWS: Final = ("runs", "events", "trees", "approvals", "triggers")
+VIEWS: Final = ("runs", "events", "trees", "approvals", "triggers", "audit", "sign-in")
 """The first words of the page's own addresses; each is answered with the page itself."""
 
 _BUILT: Final = Path(__file__).parent.parent / "web"
@@ -81,22 +82,23 @@ def web(built: Path = _BUILT) -> list[HTTPRouteHandler]:
             },
         )
 
-    @get("/", include_in_schema=False)
+    @get("/", opt=ANYONE, include_in_schema=False)
     async def home() -> Response[bytes]:
         return await asyncio.to_thread(page)
 
     @get(
         [path for view in VIEWS for path in (f"/{view}", f"/{view}/{{rest:path}}")],
+        opt=ANYONE,
         include_in_schema=False,
     )
     async def view() -> Response[bytes]:
         return await asyncio.to_thread(page)
 
-    @get("/assets/{name:str}", include_in_schema=False)
+    @get("/assets/{name:str}", opt=ANYONE, include_in_schema=False)
     async def asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
         return await asyncio.to_thread(_file, request, built / "assets", name, _FOR_EVER)
 
-    @get(["/theme.js", "/mark.svg"], include_in_schema=False)
+    @get(["/theme.js", "/mark.svg"], opt=ANYONE, include_in_schema=False)
     async def unhashed(request: Request[Any, Any, Any]) -> Response[bytes]:
         name = request.url.path.rpartition("/")[2]
         return await asyncio.to_thread(_file, request, built, name, "no-cache")

@@ -19,7 +19,9 @@ from hub.cli import (
     schema,
     simulate,
     test,
+    tokens,
     trees,
+    users,
 )
 
 __all__ = ["app"]
@@ -88,4 +90,6 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(events.app, name="events")
 app.add_typer(runs.app, name="runs")
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(trees.app, name="trees")
+app.add_typer(users.app, name="users")

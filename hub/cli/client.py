@@ -98,6 +98,14 @@ class HubClient:
             "POST", path, params=wanted, content=content, headers={"content-type": content_type}
         )
 
+    def send(self, method: str, *path: str, body: object = None) -> Answer:
+        """Any method to `/api/<path>`, with a JSON body where there is one."""
+        options: dict[str, Any] = {}
+        if body is not None:
+            options["content"] = json.dumps(body, ensure_ascii=False).encode()
+            options["headers"] = {"content-type": "application/json"}
+        return self._send(method, path, **options)
+
     def follow(self, *path: str, **parameters: object) -> Iterator[tuple[str, Any]]:
         """The server-sent events of `/api/<path>`: their names and data, until the hub says `end`.
 
@@ -147,7 +155,7 @@ class HubClient:
         except httpx.TransportError as error:
             raise Unreachable(self._nobody(error)) from None
         data = _json_of(response)
-        if response.is_success and data is not None:
+        if response.status_code == 204 or (response.is_success and data is not None):
             return Answer(response.text, data)
         raise self._refusal(response, data)
 

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from hub.access import Access
 from hub.api import create_app
 from hub.dev.inbox import Inbox
 from hub.dev.live_kafka import LiveKafka
@@ -129,6 +130,8 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             )
         )
         await kafka.use(live.project)
+        access = Access(journal, live.project.sign_in)
+        stack.push_async_callback(access.close)
         services = make_services(
             settings,
             live=live,
@@ -144,6 +147,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             schedules=schedules,
             temporal_ui=f"http://{settings.host}:{settings.temporal_ui_port}",
             is_development=True,
+            access=access,
         )
         app = create_app(services, extra_routes=[mail_router(inbox)])
         serving = await stack.enter_async_context(serve_http(app, listener))

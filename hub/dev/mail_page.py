@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 from litestar import MediaType, Request, Response, Router, delete, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from hub.api.guards import OPERATOR, VIEWER
 from hub.dev.inbox import Inbox, Mail, images_of
 from hub.errors import NotFound
 
@@ -266,13 +267,14 @@ def mail_router(inbox: Inbox, path: str = "/dev/mail") -> Router:
         headers = {**_HEADERS, "content-security-policy": "default-src 'none'; sandbox"}
         return Response(raw, media_type="text/plain; charset=utf-8", headers=headers)
 
-    @delete("/")
+    @delete("/", opt=OPERATOR)
     async def clear_mails() -> None:
         """Throw all mails away."""
         await inbox.clear()
 
     return Router(
         path=path,
+        opt=VIEWER,
         route_handlers=[list_mails, show_mail, show_raw, clear_mails],
         include_in_schema=False,
     )

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 
+from hub.access import Access, check_exposure
 from hub.api import create_app
 from hub.api.services import HealthCheck
 from hub.errors import (
@@ -112,11 +113,6 @@ class Process:
             live = LiveProject(self._folder, overrides=_overrides(settings))
             stack.push_async_callback(live.close)
             _refuse_errors(live.project.diagnostics)
-            listener = None
-            if "serve" in roles:
-                listener = stack.enter_context(
-                    listen(settings.host, settings.port, what="the hub", setting="HUB_PORT")
-                )
             probed = None
             if settings.health_port is not None:
                 probed = stack.enter_context(
@@ -132,6 +128,14 @@ class Process:
                 state.mkdir(parents=True, exist_ok=True, mode=0o700)
             journal = await open_journal(settings, state)
             stack.push_async_callback(journal.close)
+            access = listener = None
+            if "serve" in roles:
+                access = Access(journal, live.project.sign_in)
+                stack.push_async_callback(access.close)
+                await check_exposure(settings.host, access)
+                listener = stack.enter_context(
+                    listen(settings.host, settings.port, what="the hub", setting="HUB_PORT")
+                )
             await live.remember(journal)
             intake = JournalIntake(journal)
             # What is accepted waits in the journal for as long as it takes.
@@ -166,7 +170,7 @@ class Process:
                 consumers = await stack.enter_async_context(Consumers(intake))
                 await consumers.use(live.project.triggers.values())
                 checks["kafka"] = consumers.check
-            if listener is not None:
+            if access is not None and listener is not None:
                 assert links is not None
                 services = make_services(
                     settings,
@@ -177,8 +181,7 @@ class Process:
                     links=links,
                     health=checks,
                     degrading=degrading,
-                    # Nobody can sign in yet.
-                    is_local=True,
+                    access=access,
                     schedules=project_schedules(live, client, settings.task_queue),
                 )
                 await self._serve(create_app(services), listener)
@@ -193,7 +196,7 @@ class Process:
                 roles=" ".join(sorted(roles)),
                 project=live.project.name,
                 trees=len(live.project.trees),
-                **({"url": settings.url} if listener is not None else {}),
+                **({"url": settings.url} if access is not None else {}),
             )
             ended, _ = await asyncio.wait(self._parts, return_when=asyncio.FIRST_COMPLETED)
             for part in ended:

@@ -12,6 +12,7 @@ from hub.connector import installed_actions
 from hub.errors import Diagnostic, HubError, InvalidDefinition, NodeFailed, NotFound
 from hub.routing.router import CALLBACK
 from hub.secrets import resolve
+from hub.sign_in import SignInSettings, read_sign_in
 from hub.tree import Tree, check_trees, load_tree
 from hub.tree.events import API
 from hub.tree.nodes import Emit
@@ -23,7 +24,7 @@ from hub.trigger import Trigger, installed_triggers
 
 __all__ = ["Project", "load_project"]
 
-_KEYS = ("name", "triggers", "connections", "groups", "dev")
+_KEYS = ("name", "triggers", "connections", "groups", "auth", "dev")
 # The router believes what comes in under these names: nobody outside may use them.
 _RESERVED = (CALLBACK, API)
 
@@ -42,6 +43,8 @@ class Project:
     dev: Mapping[str, Any] = field(default_factory=dict)
     groups: Mapping[str, list[str]] = field(default_factory=dict)
     """People by the names under which approvals ask them."""
+    sign_in: SignInSettings | None = field(default_factory=SignInSettings)
+    """How people sign in; None where the section is wrong, so that nobody can."""
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     @property
@@ -98,6 +101,7 @@ class _Reader:
         trees, files = self._trees(triggers)
         self._check_groups(trees, files, groups)
         triggers |= _written_in(trees)
+        sign_in = self._sign_in(value.get("auth"))
         name, dev = value.get("name"), value.get("dev")
         return Project(
             path=self.path,
@@ -108,6 +112,7 @@ class _Reader:
             files=files,
             dev=dev if isinstance(dev, dict) else {},
             groups=groups,
+            sign_in=sign_in,
             diagnostics=self.diagnostics,
         )
 
@@ -227,6 +232,19 @@ class _Reader:
         if not laid_over or not isinstance(settings, dict):
             return settings or {}
         return {k: v for k, v in {**settings, **laid_over}.items() if v is not None}
+
+    # -- sign-in --------------------------------------------------------------------------
+
+    def _sign_in(self, value: Any) -> SignInSettings | None:
+        try:
+            settings, problems = read_sign_in(resolve(value, self.env, self.path, "auth"))
+        except InvalidDefinition as error:
+            settings, problems = None, error.diagnostics
+        except HubError as error:
+            settings, problems = None, [Diagnostic(message=error.message, path="auth")]
+        for problem in problems:
+            self._place(problem)
+        return settings
 
     # -- groups ---------------------------------------------------------------------------
 

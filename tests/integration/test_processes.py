@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import uuid
@@ -24,7 +25,15 @@ from temporalio.client import (
     ScheduleSpec,
 )
 
-from hub.errors import CredentialsRefused, HubError, InvalidDefinition, MissingSecret, NotPrepared
+from hub.access import Access
+from hub.errors import (
+    CredentialsRefused,
+    HubError,
+    InvalidDefinition,
+    InvalidSetting,
+    MissingSecret,
+    NotPrepared,
+)
 from hub.ports import find_free
 from hub.process.apply import apply_project
 from hub.process.production import Process, Role
@@ -32,6 +41,7 @@ from hub.process.stopping import Stop
 from hub.routing.journal import Journal
 from hub.routing.project import load_project
 from hub.settings import Settings
+from hub.sign_in import SignInSettings
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
 from hub.temporal.namespace import SEARCH_ATTRIBUTES, look
@@ -109,16 +119,28 @@ class Running:
             await self.task
 
 
+async def known_to(project: Path) -> dict[str, str]:
+    """What a caller of the management side sends along: a token, made beside the process."""
+    (project / ".hub").mkdir(exist_ok=True)
+    journal = await Journal.open(str(project / ".hub" / "journal.db"))
+    access = Access(journal, SignInSettings())
+    given = await access.tokens.create("test", ["admin"], created_by="test")
+    await journal.close()
+    return {"authorization": f"Bearer {given.token}"}
+
+
 @asynccontextmanager
 async def running(
     project: Path, env: dict[str, str], roles: Collection[Role]
 ) -> AsyncIterator[Running]:
     """A process as it runs in production, but for its signals; answering."""
     settings = Settings.read(env)
+    port = settings.port if "serve" in roles else settings.health_port
+    url = f"http://127.0.0.1:{port}"
+    headers = await known_to(project) if "serve" in roles else {}
     process, stop = Process(project, env, settings, roles), Stop()
     task = asyncio.create_task(process.run(stop))
-    port = settings.port if "serve" in roles else settings.health_port
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
         one = Running(process, stop, task, client)
 
         async def answers() -> bool:
@@ -236,6 +258,11 @@ async def test_what_cannot_work_is_said_at_once(project: Path, server: DevServer
         await start(TEMPORAL_API_KEY="key")
     with pytest.raises(MissingSecret, match=r"HUB_SECRET_KEY is not set.*openssl rand"):
         await start(HUB_SECRET_KEY="")
+    other = project.parent / "other"
+    shutil.copytree(project, other, ignore=shutil.ignore_patterns(".hub"))
+    env = settings_of(other, server.address, HUB_HOST="0.0.0.0")
+    with pytest.raises(InvalidSetting, match=r"nobody can sign in yet.*hub users create"):
+        await Process(other, env, Settings.read(env), ("serve",)).run(Stop())
     async with refusing(7, "Request unauthorized.") as address:
         with pytest.raises(CredentialsRefused, match=r"unauthorized.*TEMPORAL_API_KEY"):
             await start(TEMPORAL_ADDRESS=address)
@@ -317,7 +344,8 @@ async def test_signals_reread_the_project_and_end_the_process_in_order(
     try:
         await says("ready")
         url = f"http://127.0.0.1:{env['HUB_PORT']}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        headers = await known_to(project)
+        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             (project / "trees" / "nightly.yaml").write_text(NIGHTLY)
             (project / "trees" / "wrong.yaml").write_text("tree: wrong\ndo: nothing\n")
             assert len((await client.get("/api/trees")).json()["items"]) == 1
@@ -325,8 +353,8 @@ async def test_signals_reread_the_project_and_end_the_process_in_order(
             await says("the project was read again")
             assert "wrong.yaml" in log.read_text()
             assert len((await client.get("/api/trees")).json()["items"]) == 2
-            refused = await client.get("/api/trees", headers={"x-forwarded-for": "203.0.113.7"})
-            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+            refused = await client.get("/api/trees", headers={"authorization": "Bearer none"})
+            assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 60) == 0, log.read_text()
         assert "stopped" in log.read_text()

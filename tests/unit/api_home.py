@@ -12,8 +12,11 @@ from typing import Any
 
 import httpx
 import msgspec
+from argon2 import PasswordHasher
 from litestar import Litestar
 
+from hub.access import Access
+from hub.access.passwords import Passwords
 from hub.api import Services, create_app
 from hub.errors import Conflict, NotFound
 from hub.links import CallbackClaims, Links
@@ -22,6 +25,7 @@ from hub.routing.journal import Journal
 from hub.routing.router import Router
 from hub.run.runs import Delivery, RunPage, RunSummary, Start, Started
 from hub.run.state import Outcome, RunState
+from hub.sign_in import SignInSettings
 from hub.trigger import Trigger
 from triggers.webhook import Settings, Webhook
 
@@ -159,6 +163,7 @@ class Home:
     runs: MemoryRuns
     project: ProjectStub
     services: Services
+    access: Access
 
     async def journaled(self) -> Sequence[Any]:
         return (await self.journal.list(limit=1000)).items
@@ -192,6 +197,8 @@ async def open_home(folder: Path, **options: Any) -> AsyncIterator[Home]:
         )
         backlog = options.pop("max_backlog", 100_000)
         extra_routes = options.pop("extra_routes", ())
+        passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        access = Access(journal, options.pop("sign_in", SignInSettings()), passwords=passwords)
         services = Services(
             intake=JournalIntake(journal, max_backlog=backlog),
             journal=journal,
@@ -199,8 +206,8 @@ async def open_home(folder: Path, **options: Any) -> AsyncIterator[Home]:
             links=links,
             project=lambda: project,
             router=lambda: Router([]),
-            base_url="http://localhost:8080",
-            **options,
+            **{"base_url": "http://localhost:8080", "is_development": True, **options},
+            access=access,
         )
         app = create_app(services, extra_routes=extra_routes)
         # Litestar's own client runs the application in a thread of its own, away from the journal.
@@ -208,6 +215,7 @@ async def open_home(folder: Path, **options: Any) -> AsyncIterator[Home]:
         async with httpx.AsyncClient(
             transport=transport, base_url="http://localhost:8080"
         ) as client:
-            yield Home(app, client, journal, links, runs, project, services)
+            yield Home(app, client, journal, links, runs, project, services, access)
+        await access.close()
     finally:
         await journal.close()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import HubError, NotFound
 from hub.event import Event
@@ -37,6 +40,7 @@ from hub.trigger import Receipt
 
 __all__ = ["Journal"]
 
+_Result = TypeVar("_Result")
 _POLL_SECONDS = 1.0
 _AUDIT_RETENTION = timedelta(days=400)
 _log = structlog.get_logger(__name__)
@@ -384,6 +388,21 @@ class Journal:
     async def drop_definition(self, content_hash: str) -> None:
         """Forget a definition that no run uses any more."""
         await self._writer.submit(self._definitions, DefinitionChange(hash=content_hash))
+
+    # --- tables beside the journal's own ---
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection to read with. Raises `Unreachable` when the database is away."""
+        return self._database.read()
+
+    async def write(self, call: Callable[[AsyncConnection], Awaitable[_Result]]) -> _Result:
+        """Have the statements of the call in the next transaction; on disk when it returns.
+
+        The call may be made again for a transaction that failed. Raises `Busy` with nothing
+        written, and what the call itself raises.
+        """
+        result: _Result = await self._writer.submit(statements.CALLS, call)
+        return result
 
     # --- housekeeping ---
 

@@ -17,10 +17,14 @@ __all__ = [
     "entries",
     "metadata",
     "owners",
+    "people",
     "prefix",
+    "sessions",
+    "sign_ins",
+    "tokens",
 ]
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a database that says so needs none."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -170,3 +174,52 @@ sa.Index("audit_log_by_who", prefix(audit.c.who), audit.c.seq)
 sa.Index("audit_log_by_object", prefix(audit.c.object), audit.c.seq)
 sa.Index("audit_log_by_action", audit.c.action, audit.c.seq)
 sa.Index("audit_log_by_time", audit.c.at, audit.c.seq)
+
+people = sa.Table(
+    "access_people",
+    metadata,
+    sa.Column("name", AnyText, primary_key=True),
+    sa.Column("source", AnyText, nullable=False),
+    sa.Column("subject", AnyText),
+    sa.Column("password", sa.Text),
+    sa.Column("roles", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("signed_in_at", Instant),
+)
+
+tokens = sa.Table(
+    "access_tokens",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("name", AnyText, nullable=False),
+    sa.Column("owner", AnyText, index=True),
+    sa.Column("roles", sa.Text, nullable=False),
+    sa.Column("on_behalf", sa.Boolean, nullable=False),
+    sa.Column("created_by", AnyText, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant),
+    sa.Column("revoked_at", Instant),
+    sa.Column("used_at", Instant),
+)
+
+sessions = sa.Table(
+    "access_sessions",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("person", AnyText, nullable=False, index=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+    sa.Column("address", AnyText),
+)
+
+sign_ins = sa.Table(
+    "access_sign_ins",
+    metadata,
+    sa.Column("state", sa.LargeBinary, primary_key=True),
+    sa.Column("browser", sa.LargeBinary, nullable=False),
+    sa.Column("nonce", sa.Text, nullable=False),
+    sa.Column("verifier", sa.Text, nullable=False),
+    sa.Column("next", AnyText, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+)

@@ -15,11 +15,12 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from hub import jwks
 from hub.errors import BadSignature, Busy, InvalidDefinition
 from hub.trigger import HttpTrigger
 from tests.contracts.trigger import NOW, HttpTriggerContract
 from tests.unit.test_webhook_providers.issuer import Issuer, open_issuer
-from triggers.webhook import JwtSettings, Webhook, jwks
+from triggers.webhook import JwtSettings, Webhook
 
 ISSUER = "https://issuer.example.com/"
 AUDIENCE = "https://hub.example.com/hooks/app"

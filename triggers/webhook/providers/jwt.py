@@ -17,8 +17,8 @@ from joserfc.jws import JWSRegistry
 
 from hub.durations import parse_duration
 from hub.errors import BadSignature, Diagnostic
+from hub.jwks import RemoteKeys
 from hub.trigger import Request
-from triggers.webhook.jwks import RemoteKeys
 from triggers.webhook.providers import checks
 from triggers.webhook.providers.bearer import bearer_token
 from triggers.webhook.providers.provider import Provider

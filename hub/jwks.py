@@ -31,7 +31,7 @@ MAX_SIZE = 256 * 1024
 """Bytes of a key set."""
 _MOST_KEYS = 100
 _KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
-_log = structlog.get_logger("hub.webhook")
+_log = structlog.get_logger("hub.jwks")
 
 
 class RemoteKeys:
