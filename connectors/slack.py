@@ -1,4 +1,4 @@
-"""slack: post messages.
+"""slack: post messages, and approvals with buttons.
 
     connections:
       team:
@@ -24,8 +24,9 @@ from connectors.http.settings import Settings as HttpSettings
 from hub.connector import Call, Connector, action
 from hub.errors import ActionFailed, ActionRefused
 
-__all__ = ["Message", "Posted", "Settings", "Slack"]
+__all__ = ["Message", "Posted", "Question", "Settings", "Slack"]
 
+_MAX_HEADER, _MAX_TEXT, _MAX_VALUE = 150, 3000, 2000
 _TRANSIENT = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable"}
     | {"request_timeout", "team_added_to_org"}
@@ -73,6 +74,19 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         str | None, Meta(description="Answer to this message: the `ts` that an earlier post gave")
     ] = None
     unfurl: Annotated[bool, Meta(description="Show previews of links")] = False
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What people are to approve or reject by buttons. All of it is plain text."""
+
+    title: Annotated[str, Meta(description="What is to be approved, in one line")]
+    token: Annotated[str, Meta(description="What the buttons carry: the hub puts it there")]
+    head: Annotated[str, Meta(description="The line above")] = "Approval is asked for"
+    details: Annotated[str | None, Meta(description="What people should know to decide")] = None
+    lines: Annotated[list[str], Meta(description="Further lines")] = []
+    channel: Annotated[
+        str | None, Meta(description="Where to, if not the connection's channel")
+    ] = None
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +138,40 @@ class Slack(Connector):
                 )
             await self._send("", body, call)
             return Posted()
-        channel = message.channel or self.settings.channel
+        return await self._posted(body, message.channel, call)
+
+    @action(timeout=timedelta(minutes=10))
+    async def ask(self, question: Question, call: Call) -> Posted:
+        """Post an approval with buttons. Approvals do it by themselves, with `notify: {slack: ...}`.
+
+        Who presses a button is told to the app's request URL: a webhook with `provider: slack`.
+        """
+        if len(question.token) > _MAX_VALUE:
+            raise ActionRefused("invalid_input", f"token: has at most {_MAX_VALUE} characters")
+        title = " ".join(question.title.split())[:_MAX_HEADER] or "Approval"
+        texts = [question.details or "", "\n".join(question.lines)]
+        blocks: list[dict[str, Any]] = [
+            {"type": "context", "elements": [_plain(question.head)]},
+            {"type": "header", "text": _plain(title)},
+            *({"type": "section", "text": _plain(text)} for text in texts if text.strip()),
+            {
+                "type": "actions",
+                "elements": [
+                    _button("Approve", "hub_approve", "primary", question.token),
+                    _button("Reject", "hub_reject", "danger", question.token),
+                ],
+            },
+        ]
+        # What notifications show is text in Slack's markup.
+        body: dict[str, Any] = {"text": _escaped(f"{question.head}: {title}"), "blocks": blocks}
+        body |= {"unfurl_links": False, "unfurl_media": False}
+        if self.settings.webhook_url is not None:
+            await self._send("", body, call)
+            return Posted()
+        return await self._posted(body, question.channel, call)
+
+    async def _posted(self, body: dict[str, Any], channel: str | None, call: Call) -> Posted:
+        channel = channel or self.settings.channel
         if channel is None:
             raise ActionRefused(
                 "invalid_input",
@@ -156,3 +203,28 @@ class Slack(Connector):
                 raise ActionFailed("slack_unavailable", message, retry_after=answer.retry_after)
             raise ActionRefused("slack_rejected", message)
         return said
+
+
+def _plain(text: str) -> dict[str, Any]:
+    """A text in which nothing is markup: neither a link nor a mention of everybody."""
+    return {"type": "plain_text", "text": text[:_MAX_TEXT], "emoji": False}
+
+
+def _button(label: str, name: str, style: str, token: str) -> dict[str, Any]:
+    return {
+        "type": "button",
+        "text": _plain(label),
+        "action_id": name,
+        "style": style,
+        "value": token,
+        "confirm": {
+            "title": _plain(f"{label}?"),
+            "text": _plain("It is recorded with your name."),
+            "confirm": _plain(label),
+            "deny": _plain("Not now"),
+        },
+    }
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

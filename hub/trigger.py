@@ -33,6 +33,7 @@ __all__ = [
     "Received",
     "Request",
     "Response",
+    "Said",
     "ScheduleTrigger",
     "Trigger",
     "installed_triggers",
@@ -65,14 +66,32 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says, somewhere else, to a question that the hub has asked there.
+
+    `token` is what the hub gave out with the question. `account` is the person's name there and
+    `who` the person that this is here, None where nobody is known by it. `id` is the same for the
+    same word, said again. `reply_to` is what the trigger needs to answer them.
+    """
+
+    id: str
+    token: str
+    decision: Literal["approve", "reject"]
+    account: str
+    who: str | None
+    reply_to: Any = None
+
+
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """What a request meant: the events in it, and the answer where the sender needs its own.
 
-    With no events (a provider's handshake) only the answer counts.
+    With no events (a provider's handshake) only the answer counts. `said` is what people have said
+    by it to the hub's own questions.
     """
 
     events: Sequence[Event] = ()
     response: Response | None = None
+    said: Sequence[Said] = ()
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +146,8 @@ class Trigger(ABC):
 class HttpTrigger(Trigger):
     """A trigger that is called over HTTP at `/hooks/<name>`."""
 
+    way: str = "chat"
+    """How it is called where it says how people decided who said so here."""
     max_body: int = 1024 * 1024
     """The largest body it takes, in bytes; a larger one is refused before it is read whole."""
 
@@ -136,6 +157,13 @@ class HttpTrigger(Trigger):
 
         Raises `BadSignature`, `BadRequest` or another `Refused`; then nothing of it is kept.
         """
+
+    async def reply(self, said: Said, text: str, *, is_over: bool) -> None:
+        """Tell a person what came of what they said; `is_over` says that the question is decided.
+
+        Never raises for what the other side does: the person asks again, or looks.
+        """
+        return
 
 
 ConsumerState = Literal["starting", "waiting", "consuming", "paused", "away", "stopped"]

@@ -16,6 +16,7 @@ from litestar.types import Receive, Scope, Send
 
 from hub.api.body import read_body, read_headers, read_query
 from hub.api.guards import ANYONE
+from hub.api.said import Chat
 from hub.api.services import Services
 from hub.api.waiting import outcomes, wanted_wait
 from hub.errors import HubError, NotFound
@@ -33,6 +34,7 @@ _APPLIED = [(b"preference-applied", b"wait")]
 
 def hooks(services: Services) -> ASGIRouteHandler:
     """The route of every HTTP trigger."""
+    chat = Chat(services)
 
     async def receive_hook(scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("method") != "POST":
@@ -87,9 +89,13 @@ def hooks(services: Services) -> ASGIRouteHandler:
                 client=client[0] if client else None,
             )
         )
-        if not received.events:
-            return received, ()
-        return received, await services.intake.accept(trigger.name, received.events)
+        claims = chat.claims(received.said) if received.said else ()
+        receipts: Sequence[Receipt] = ()
+        if received.events:
+            receipts = await services.intake.accept(trigger.name, received.events)
+        if received.said:
+            await chat.decide(trigger, received.said, claims)
+        return received, receipts
 
     return ASGIRouteHandler("/hooks", name="hooks", opt=ANYONE, is_mount=True, copy_scope=False)(
         receive_hook

@@ -16,7 +16,7 @@ from joserfc import jws
 from joserfc.jwk import OctKey, RSAKey
 
 from hub.errors import Gone, MissingSecret, NotFound
-from hub.links import CallbackClaims, Links, derive_key, load_or_create_secret
+from hub.links import ButtonClaims, CallbackClaims, Links, derive_key, load_or_create_secret
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 KEY = derive_key("a secret of the hub", "callback")
@@ -231,3 +231,17 @@ def test_an_empty_secret_file_is_said_and_not_used(tmp_path: Path) -> None:
     (tmp_path / "secret.key").write_text("\n")
     with pytest.raises(MissingSecret, match="delete it"):
         load_or_create_secret(tmp_path)
+
+
+def test_the_token_of_buttons_stands_for_nothing_else() -> None:
+    claims = ButtonClaims(run_id="t/1", path="do[0]", approval="a", expires_at=NOW)
+    before = NOW - timedelta(hours=1)
+    token = links().sign_buttons(claims, before)
+    assert links(OTHER, KEY).verify_buttons(token, before) == claims
+    with pytest.raises(Gone):
+        links().verify_buttons(token, NOW)
+    for other in (links().verify, links().verify_decision, links(OTHER).verify_buttons):
+        with pytest.raises(NotFound):
+            other(token, before)
+    with pytest.raises(NotFound):
+        links().verify_buttons(token_of(links().sign(CLAIMS, NOW)), NOW)

@@ -24,7 +24,7 @@ from hub.event import Event
 from hub.expressions import Template, compile_template
 from hub.fitting import fit
 from hub.payload import media_type
-from hub.trigger import HttpTrigger, Received, Request, Response
+from hub.trigger import HttpTrigger, Received, Request, Response, Said
 from triggers.webhook.answer import Answer, check_answer
 from triggers.webhook.providers import PROVIDERS, Draft, Provider
 from triggers.webhook.providers.fields import LONGEST, moment_of, text_of
@@ -62,6 +62,7 @@ class Webhook(HttpTrigger):
             raise InvalidDefinition(faults)
         super().__init__(name, own)
         self.max_body = parse_size(own.max_body) or HttpTrigger.max_body
+        self.way = own.provider
         self._provider: Provider = PROVIDERS[own.provider](own)
         self._types = [pattern.lower() for pattern in own.content_types]
         rate = parse_rate(own.rate_limit) if own.rate_limit is not None else None
@@ -145,12 +146,16 @@ class Webhook(HttpTrigger):
         answer = self._provider.handshake(request, body)
         if answer is not None:
             return Received(response=answer)
+        said = self._provider.said(body)
         drafts = self._provider.draft(request, body)
         try:
             events = [self._event(request, draft, raw) for draft in drafts]
         except ExpressionError as error:
             raise BadRequest(f"no event can be made of this request: {error.message}") from None
-        return Received(events=events, response=self._response(request, body, events))
+        return Received(events=events, response=self._response(request, body, events), said=said)
+
+    async def reply(self, said: Said, text: str, *, is_over: bool) -> None:
+        await self._provider.reply(said, text, is_over=is_over)
 
     def _check_type(self, kind: str) -> None:
         if self._types and not any(

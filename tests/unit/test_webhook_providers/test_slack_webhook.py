@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import hmac
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
-from hub.errors import BadRequest, BadSignature, UnsupportedType
+from hub.errors import BadRequest, BadSignature, Forbidden, UnsupportedType
 from hub.trigger import HttpTrigger, Received
 from tests.contracts.trigger import NOW, HttpTriggerContract
 from tests.unit.test_webhook_providers.payloads import payload
-from triggers.webhook import PROVIDERS, Settings, TimedSettings, Webhook
+from triggers.webhook import PROVIDERS, Settings, Webhook
+from triggers.webhook.providers.slack import SlackSettings
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -72,6 +74,64 @@ class TestSlack(HttpTriggerContract):
         assert int(event.time.timestamp()) == 1772366399
         assert received.response is not None
         assert (received.response.status, received.response.body) == (200, b"")
+
+    def pressed(self, **changes: Any) -> bytes:
+        """A press of a button that `slack.ask` has posted."""
+        body = payload("slack_block_actions")
+        body["actions"][0] |= {"action_id": "hub_approve", "value": "the-token"}
+        text = msgspec.json.encode(body | changes).decode()
+        return urlencode({"payload": text}).encode()
+
+    async def press(self, settings: dict[str, Any], body: bytes) -> Received:
+        given, faults = Webhook.read_settings(
+            {"provider": "slack", "secret": self.secret, **settings}, ""
+        )
+        assert given is not None, faults
+        trigger = Webhook("slack", given)
+        headers = self.headers(body, self.secret, NOW) | FORM
+        return await trigger.receive(self.request(body, headers))
+
+    async def test_a_button_of_the_hub_says_who_decides_what(self) -> None:
+        people = {"people": {"U061F7AUR": "ada@example.com"}}
+        first = await self.press(people, self.pressed())
+        (said,) = first.said
+        assert (said.token, said.decision, said.who) == ("the-token", "approve", "ada@example.com")
+        assert len(first.events) == 1
+        again = await self.press(people, self.pressed(trigger_id="another"))
+        assert again.said[0].id == said.id, "pressed twice it is one decision"
+        reject = payload("slack_block_actions")["actions"][0] | {"action_id": "hub_reject"}
+        (other,) = (await self.press(people, self.pressed(actions=[reject]))).said
+        assert (other.decision, other.id == said.id) == ("reject", False)
+
+    async def test_a_name_in_slack_makes_nobody_a_person_of_the_hub(self) -> None:
+        people = {"people": {"U2": "ada@example.com", "ada": "ada@example.com"}}
+        (said,) = (await self.press(people, self.pressed())).said
+        assert (said.who, said.account) == (None, "Slack's U061F7AUR")
+
+    async def test_a_button_of_another_workspace_is_refused(self) -> None:
+        ours = {"team": "T061EG9R6", "people": {"U061F7AUR": "ada@example.com"}}
+        assert (await self.press(ours, self.pressed())).said
+        for changes in (
+            {"team": {"id": "T2"}},
+            {"user": {"id": "U061F7AUR", "team_id": "T2"}},
+            {"team": None, "user": {"id": "U061F7AUR"}},
+        ):
+            with pytest.raises(Forbidden):
+                await self.press(ours, self.pressed(**changes))
+
+    async def test_other_buttons_are_events_and_nothing_else(self) -> None:
+        text = msgspec.json.encode(payload("slack_block_actions")).decode()
+        received = await self.send(urlencode({"payload": text}).encode(), FORM)
+        assert (len(received.events), len(received.said)) == (1, 0)
+        for broken in ({"actions": [{"action_id": "hub_approve"}]}, {"user": None}):
+            with pytest.raises(BadRequest):
+                await self.press({}, self.pressed(**broken))
+
+    def test_who_is_nobody_is_said(self) -> None:
+        settings = SlackSettings(
+            provider="slack", secret="s", people={"@ada": "ada@x.org"}, reply_url="http://a.org"
+        )
+        assert [fault.path for fault in Webhook.check(settings)] == ["people.@ada", "reply_url"]
 
     async def test_a_slash_command(self) -> None:
         form = {
@@ -138,7 +198,7 @@ async def test_the_vector_of_the_docs() -> None:
         b"&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
     )
     secret = "8f742231b10e8888abcd99yyyzzz85a5"
-    provider = PROVIDERS["slack"](TimedSettings(provider="slack", secret=secret))
+    provider = PROVIDERS["slack"](SlackSettings(provider="slack", secret=secret))
     request = TestSlack().request(
         body,
         {

@@ -11,7 +11,7 @@ import msgspec
 
 from hub.cloudevents import read_data
 from hub.errors import Diagnostic
-from hub.trigger import Request, Response
+from hub.trigger import Request, Response, Said
 from triggers.webhook.providers.fields import find, text_of
 from triggers.webhook.settings import Settings
 
@@ -40,7 +40,7 @@ class Provider(ABC):
     """One kind of sender, configured for one webhook: how it proves its requests, what they say.
 
     It is made only of settings that `check` finds no fault with. The webhook calls `verify`, then
-    `read`, then `handshake`, then `draft`.
+    `read`, then `handshake`, then `said` and `draft`.
     """
 
     name: ClassVar[str]
@@ -71,6 +71,14 @@ class Provider(ABC):
     def handshake(self, request: Request, body: Any) -> Response | None:
         """The answer to a request that brings no event but wants one; None for all others."""
         return None
+
+    def said(self, body: Any) -> Sequence[Said]:
+        """What people say in it to the hub's own questions. Raises `Refused`."""
+        return ()
+
+    async def reply(self, said: Said, text: str, *, is_over: bool) -> None:
+        """Tell a person what came of it. Never raises for what the other side does."""
+        return
 
     def draft(self, request: Request, body: Any) -> Sequence[Draft]:
         """The events in a request. Raises `BadRequest` for what this provider does not send.

@@ -3,24 +3,32 @@
 Source: Slack Docs, "Verifying requests from Slack", "The Events API", "Handling user interaction"
 and "Implementing slash commands". Slack signs `v0:timestamp:body` and wants a 200 within three
 seconds; a body in it would be shown to the person as a message, so there is none.
+
+The buttons of an approval that `slack.ask` has posted decide it. Who presses them is known by the
+member's id alone, which Slack vouches for; names and addresses in Slack can be changed by their owners.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import httpx
+import msgspec
+import structlog
+
 from hub.durations import parse_duration
-from hub.errors import BadRequest, BadSignature, Diagnostic, UnsupportedType
+from hub.errors import BadRequest, BadSignature, Diagnostic, Forbidden, UnsupportedType
 from hub.payload import media_type, read_form, read_json
-from hub.trigger import Request, Response
+from hub.trigger import Request, Response, Said
 from triggers.webhook.providers import checks
 from triggers.webhook.providers.fields import digest_of, find, moment_of, text_of
 from triggers.webhook.providers.provider import Draft, Provider
 from triggers.webhook.providers.signature import check_clock, digests, matches, presented
 from triggers.webhook.settings import TimedSettings
 
-__all__ = ["Slack"]
+__all__ = ["Slack", "SlackSettings"]
 
 _TIME = "x-slack-request-timestamp"
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
@@ -35,22 +43,57 @@ _SUBJECTS = (
 )
 
 
+_BUTTONS = {"hub_approve": "approve", "hub_reject": "reject"}
+_REPLY_SECONDS = 5.0
+_log = structlog.get_logger("hub.webhook")
+
+
+class SlackSettings(TimedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A Slack app.
+
+    `people` says who of the hub's people a member of the workspace is: the member's id
+    (`U012AB3CD`) and the person's address. Only they decide by buttons. Where `team` is given, the
+    id of a workspace, those of other workspaces that share a channel do not. `reply_url` is what
+    the addresses of replies begin with, where that is not Slack's usual one.
+    """
+
+    people: dict[str, str] = msgspec.field(default_factory=dict)
+    team: str | None = None
+    reply_url: str = "https://hooks.slack.com/"
+
+
 class Slack(Provider):
     """`X-Slack-Signature` over the time and the body, by the app's signing secret."""
 
     name = "slack"
-    settings_type = TimedSettings
+    settings_type = SlackSettings
     answer = Response(status=200)
+    settings: SlackSettings
 
-    def __init__(self, settings: TimedSettings) -> None:
+    def __init__(self, settings: SlackSettings) -> None:
         super().__init__(settings)
         self._keys = [secret.encode() for secret in settings.secrets]
         self._tolerance = parse_duration(settings.tolerance)
 
     @classmethod
-    def check(cls, settings: TimedSettings) -> Iterator[Diagnostic]:
+    def check(cls, settings: SlackSettings) -> Iterator[Diagnostic]:
         yield from checks.secret_given(settings, "SLACK_SIGNING_SECRET")
         yield from checks.tolerance(settings)
+        for member, person in settings.people.items():
+            if not member.isalnum() or not person.strip():
+                yield Diagnostic(
+                    message=f"{member!r} is no member's id, or {person!r} is nobody",
+                    path=f"people.{member}",
+                    code="invalid_value",
+                    suggestion="for example U012AB3CD: ada@example.com",
+                )
+        if not settings.reply_url.startswith(("https://", "http://127.0.0.1:")):
+            yield Diagnostic(
+                message="replies are sent by https",
+                path="reply_url",
+                code="invalid_value",
+                suggestion="leave it at https://hooks.slack.com/",
+            )
 
     async def verify(self, request: Request) -> None:
         given = presented(request, "x-slack-signature")
@@ -89,6 +132,54 @@ class Slack(Provider):
                 raise BadRequest("the request to verify the address has no challenge")
             return Response(headers=_TEXT, body=challenge.encode())
         return Response() if body.get("ssl_check") == "1" else None
+
+    def said(self, body: Any) -> Sequence[Said]:
+        if body.get("type") != "block_actions" or not isinstance(body.get("actions"), list):
+            return ()
+        return [
+            self._said(body, _BUTTONS[name], action)
+            for action in body["actions"]
+            if isinstance(name := find(action, "action_id"), str) and name in _BUTTONS
+        ]
+
+    def _said(self, body: Any, decision: Any, action: Any) -> Said:
+        member, token = find(body, "user", "id"), find(action, "value")
+        if not isinstance(member, str) or not isinstance(token, str):
+            raise BadRequest("the button does not say who pressed it, or what it stands for")
+        teams = {find(body, "team", "id"), find(body, "user", "team_id")} - {None}
+        if self.settings.team is not None and teams != {self.settings.team}:
+            raise Forbidden("the button was pressed in another workspace, or by a member of one")
+        once = hashlib.sha256(f"{token}\0{member}\0{decision}".encode()).hexdigest()[:32]
+        return Said(
+            id=once,
+            token=token,
+            decision=decision,
+            account=f"Slack's {member}",
+            who=self.settings.people.get(member),
+            reply_to=(body.get("response_url"), find(body, "message", "blocks")),
+        )
+
+    async def reply(self, said: Said, text: str, *, is_over: bool) -> None:
+        """By the address that came with the press: to all where it is decided, else to the person."""
+        url, blocks = said.reply_to or (None, None)
+        if not isinstance(url, str) or not url.startswith(self.settings.reply_url):
+            return
+        message: dict[str, Any] = {"text": text, "replace_original": is_over}
+        if not is_over:
+            message["response_type"] = "ephemeral"
+        elif isinstance(blocks, list):
+            kept = [block for block in blocks if find(block, "type") != "actions"]
+            word = {"type": "plain_text", "text": text[:3000], "emoji": False}
+            message["blocks"] = [*kept, {"type": "section", "text": word}]
+        try:
+            async with (
+                httpx.AsyncClient(timeout=_REPLY_SECONDS, trust_env=False) as client,
+                client.stream("POST", url, json=message) as answer,
+            ):
+                answer.raise_for_status()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # The address itself is a secret of a kind, and so are messages that name it.
+            _log.warning("Slack took no reply", reason=type(error).__name__)
 
     def draft(self, request: Request, body: Any) -> Sequence[Draft]:
         """The id is the event's, or that of the person's click; both are signed."""
