@@ -29,12 +29,13 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from hub.event import Event
 from hub.kafka import quiet_client, start_producer
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.journal import Journal
 from hub.routing.project import load_project
 from hub.routing.router import Router
-from hub.run import Delivery, RunState, Start, Started
+from hub.run import Delivery, Fate, Offer, RunState, Start, Started
 from hub.run.runs import RunPage
 from hub.run.state import Outcome
 from tests.kafka import KafkaServer, choose
@@ -61,6 +62,12 @@ class Notes:
 
     async def restart(self, start: Start) -> bool:
         raise NotImplementedError
+
+    async def hold(self, gate: str, offer: Offer, start: Start) -> bool:
+        raise NotImplementedError
+
+    async def fate(self, gate: str, event: Event, since: datetime | None = None) -> Fate | None:
+        return None
 
     async def had(self, run_id: str, delivery: Delivery, since: datetime) -> Outcome | None:
         return None

@@ -63,7 +63,7 @@ class Tree(_Tree):
         name: str,
         *,
         events: Mapping[str, Mapping[str, Any]] | None = None,
-        start: str = "start",
+        start: str | Mapping[str, Any] = "start",
         do: Any,
         vars: Mapping[str, Any] | None = None,  # noqa: A002 - as trees call them
         title: str | None = None,
@@ -71,7 +71,8 @@ class Tree(_Tree):
     ) -> Self:
         """A tree from its parts, with nodes of `hub.nodes`. Raises `InvalidDefinition`.
 
-        Without `events` it is started by an event `start` that is sent to the hub itself.
+        Without `events` it is started by an event `start` that is sent to the hub itself. `start`
+        may be a mapping that says more than the event's name: policies, and how starts are held back.
         """
         own = {"start": {"api": "api", "where": f'event.type == "{name}.start"'}}
         parts = {
@@ -79,7 +80,7 @@ class Tree(_Tree):
             "title": title,
             "description": description,
             "events": plain(events if events is not None else own),
-            "start": start,
+            "start": plain(start),
             "vars": None if vars is None else plain(vars),
             "do": plain(do),
         }

@@ -23,6 +23,7 @@ from hub.run import RunState
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
 from hub.temporal.worker import make_worker
+from hub.temporal.workflow import Limits
 
 __all__ = ["Hub", "hub_of", "write_project"]
 
@@ -118,8 +119,14 @@ async def hub_of(
     smtp: bool = True,
     dispatching: bool = True,
     working: bool = True,
+    journal_url: str | None = None,
+    limits: Limits | None = None,
+    max_cached: int = 1000,
 ) -> AsyncIterator[Hub]:
-    """A hub over the Temporal server at that address. Its journal lives in the project's folder."""
+    """A hub over the Temporal server at that address.
+
+    Its journal lives in the project's folder, or where `journal_url` says.
+    """
     inbox = Inbox(project_path / "mail")
     port = await inbox.start("127.0.0.1", 0)
     if not smtp:
@@ -130,8 +137,8 @@ async def hub_of(
     client = await connect(temporal)
     # A task queue of its own keeps it apart from the other hubs on the same server.
     queue = f"hub-{project_path.name}"
-    runs = TemporalRuns(client, task_queue=queue)
-    journal = await Journal.open(str(project_path / "journal.db"))
+    runs = TemporalRuns(client, task_queue=queue, limits=limits)
+    journal = await Journal.open(journal_url or str(project_path / "journal.db"))
     dispatcher = Dispatcher(journal, runs, lambda: router, owner=uuid.uuid4().hex)
     worker = make_worker(
         client,
@@ -140,6 +147,7 @@ async def hub_of(
         intake=JournalIntake(journal),
         blobs=FileBlobs(project_path / "blobs"),
         task_queue=queue,
+        max_cached=max_cached,
     )
     tasks = [asyncio.create_task(dispatcher.run())] if dispatching else []
     if working:

@@ -12,6 +12,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from hub.connector import installed_actions
 from hub.temporal.converter import DATA_CONVERTER
+from hub.temporal.gate import GateWorkflow
 from hub.temporal.workflow import TreeWorkflow
 
 __all__ = ["replay"]
@@ -21,7 +22,7 @@ async def replay(files: list[Path]) -> list[str]:
     """What differs, by the names of the files."""
     installed_actions()
     replayer = Replayer(
-        workflows=[TreeWorkflow],
+        workflows=[TreeWorkflow, GateWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),
         data_converter=DATA_CONVERTER,
     )
@@ -29,7 +30,11 @@ async def replay(files: list[Path]) -> list[str]:
     for file in files:
         history = json.loads(file.read_text())
         # The id is the run's; a history does not tell it.
-        run_id = "parts/k" if file.stem.startswith("parts-") else f"{file.stem}/k"
+        run_id = f"{file.stem}/k"
+        if file.stem.startswith("parts-"):
+            run_id = "parts/k"
+        elif file.stem.startswith("gate-"):
+            run_id = "~gate/gated"
         result = await replayer.replay_workflow(
             WorkflowHistory.from_json(run_id, history), raise_on_replay_failure=False
         )

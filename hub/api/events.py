@@ -154,7 +154,9 @@ def events(services: Services) -> list[HTTPRouteHandler]:
             entry = await services.journal.get("/".join(rest), trigger)
             return Response(await explain(entry, services.router(), services.runs))
         entry = await services.journal.get("/".join([*rest, last]), trigger)
-        return Response(_view(await told(entry, services.journal, services.runs)))
+        return Response(
+            _view(await told(entry, services.journal, services.runs, services.router()))
+        )
 
     return [send_events, list_events, show_event]
 

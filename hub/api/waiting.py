@@ -68,7 +68,7 @@ async def _outcome(services: Services, trigger: str, receipt: Receipt, end: floa
 
 async def _told(services: Services, entry: Entry) -> Entry:
     try:
-        return await told(entry, services.journal, services.runs)
+        return await told(entry, services.journal, services.runs, services.router())
     except HubError:
         # The event is safe and delivered; only the runs' own word on it is missing.
         return entry

@@ -17,13 +17,23 @@ import msgspec
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from hub.errors import HubError, Undeliverable
+from hub.errors import ExpressionError, HubError, Undeliverable
 from hub.event import Event
 from hub.routing.circuit import Circuit
 from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome, Status
 from hub.routing.replay import original, wanted
 from hub.routing.router import Match, Router
-from hub.run import CALLBACK, Delivery, Runs, Start, ended_reason, meeting
+from hub.run import (
+    CALLBACK,
+    Delivery,
+    Runs,
+    Start,
+    ended_reason,
+    gate_of,
+    held_because,
+    meeting,
+)
+from hub.run.flow import MAX_HELD
 from hub.telemetry.metrics import DELIVERIES, DELIVERY_SECONDS, SETTLED
 from hub.telemetry.tracing import EXTENSION, span
 from hub.tree import Tree
@@ -145,6 +155,12 @@ class Dispatcher:
             # An event that both starts and resumes a run of the same key is one delivery.
             matches.sort(key=lambda match: (match.outcome != "start", match.early is None))
             name = _lane(matches[0])
+            tree = router.trees.get(matches[0].tree)
+            if matches[0].outcome == "start" and tree is not None and tree.start.is_held:
+                # Starts that are held back are in the order of their gate, not of their run.
+                with suppress(ExpressionError):
+                    held = Delivery(event=event, trigger=entry.trigger)
+                    name = gate_of(tree, matches[0].key, held)[0]
             lane = asyncio.create_task(
                 self._deliver(self._lanes.get(name), entry, event, matches, router)
             )
@@ -253,12 +269,14 @@ class Dispatcher:
         tree = router.trees[match.tree]
         run_id = match.run_id
         assert run_id is not None
-        if self._may_be_repeated(entry):
+        if self._may_be_repeated(entry) and not tree.start.is_held:
             had = await self._runs.had(run_id, delivery, entry.received_at)
             if had is not None:
                 # The server has forgotten its own requests of a run that went on in a new part.
                 return _record(match, "started" if had == "started" else "duplicate", _HAD)
         start = await self._prepared(match, tree, delivery, router)
+        if tree.start.is_held:
+            return await self._hold(match, tree, start, entry, resumes=resumes)
         # Each step is atomic on the server, and a run that closes between two of them sends us
         # round again, so the event is never lost and never used twice.
         while True:
@@ -277,6 +295,30 @@ class Dispatcher:
                     return _record(match, "started", "the run before it cleans up first")
             elif await self._runs.deliver(run_id, delivery):
                 return _record(match, "delivered")
+
+    async def _hold(
+        self, match: Match, tree: Tree, start: Start, entry: Entry, *, resumes: bool
+    ) -> DeliveryRecord:
+        """Give a start event to the gate that holds it back."""
+        delivery = start.delivery
+        try:
+            gate, offer = gate_of(tree, match.key, delivery)
+        except ExpressionError as error:
+            return _record(msgspec.structs.replace(match, run_id=None), "failed", error.message)
+        if self._may_be_repeated(entry):
+            fate = await self._runs.fate(gate, delivery.event, entry.received_at)
+            if fate is not None:
+                match = msgspec.structs.replace(match, run_id=fate.run_id)
+                return _record(match, fate.outcome, fate.reason)
+        if resumes and await self._runs.deliver(start.run_id, delivery):
+            return _record(match, "delivered")
+        if not await self._runs.hold(gate, offer, start):
+            reason = f"its gate is full: {MAX_HELD} start events or more are held back"
+            return _record(match, "rejected", reason)
+        if tree.start.gathers and start.run_id != f"{tree.name}/{match.key}":
+            # The run is called after the first of the gathered events, which only the gate knows.
+            match = msgspec.structs.replace(match, run_id=None)
+        return _record(match, "buffered", held_because(tree))
 
     async def _resume(
         self, match: Match, delivery: Delivery, entry: Entry, router: Router
@@ -312,7 +354,10 @@ class Dispatcher:
         since = datetime.now(UTC) - _INDEX_LAG
         page = await self._journal.list(key=match.key, since=since, limit=1000)
         for record in chain.from_iterable(entry.deliveries for entry in reversed(page.items)):
-            if (record.tree, record.key, record.outcome) == (match.tree, match.key, "started"):
+            if (record.tree, record.key) != (match.tree, match.key):
+                continue
+            # What was held back may have started since.
+            if record.outcome in ("started", "buffered"):
                 found[record.run_id or ""] = None
         records = [
             _record(msgspec.structs.replace(match, run_id=run_id), "delivered")

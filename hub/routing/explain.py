@@ -13,7 +13,7 @@ from hub.expressions import Expression, compile_expression
 from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome
 from hub.routing.replay import original
 from hub.routing.router import Match, Router
-from hub.run import Runs, RunState, key_text
+from hub.run import Delivery, Runs, RunState, gate_of, key_text
 
 __all__ = ["Explanation", "NearMiss", "Verdict", "explain", "told", "word_of"]
 
@@ -82,7 +82,9 @@ async def explain(entry: Entry, router: Router, runs: Runs) -> Explanation:
         record = recorded.pop((match.tree, match.subscription), None)
         verdicts.append(await _verdict(match, record, router, runs, entry, scope))
     # What was delivered by subscriptions that no tree has any more.
-    verdicts += [_told(record, await word_of(record, entry, runs)) for record in recorded.values()]
+    verdicts += [
+        _told(record, await word_of(record, entry, runs, router)) for record in recorded.values()
+    ]
     return Explanation(
         id=entry.id,
         trigger=entry.trigger,
@@ -95,9 +97,16 @@ async def explain(entry: Entry, router: Router, runs: Runs) -> Explanation:
     )
 
 
-async def word_of(record: DeliveryRecord, entry: Entry, runs: Runs) -> DeliveryRecord:
-    """The delivery with the run's own word on it, where the run can tell: resumed, buffered, late..."""
-    if record.outcome != "delivered" or record.run_id is None:
+async def word_of(
+    record: DeliveryRecord, entry: Entry, runs: Runs, router: Router | None = None
+) -> DeliveryRecord:
+    """The delivery with the word on it of the run, or of the gate that holds it back: resumed, ...
+
+    The gate is found by the tree of now.
+    """
+    if record.outcome == "buffered" and router is not None:
+        record = await _word_of_gate(record, entry, runs, router)
+    if record.outcome not in ("delivered", "buffered") or record.run_id is None:
         return record
     try:
         state = await runs.show(record.run_id)
@@ -107,7 +116,7 @@ async def word_of(record: DeliveryRecord, entry: Entry, runs: Runs) -> DeliveryR
         return msgspec.structs.replace(record, reason=error.message)
     seen_as = original(entry.event).id
     for handled in state.mailbox.handled:
-        if handled.id == seen_as and handled.outcome != "duplicate":
+        if handled.id == seen_as and handled.outcome not in ("duplicate", record.outcome):
             return msgspec.structs.replace(
                 record,
                 outcome=handled.outcome,
@@ -117,12 +126,34 @@ async def word_of(record: DeliveryRecord, entry: Entry, runs: Runs) -> DeliveryR
     return record
 
 
-async def told(entry: Entry, journal: Journal, runs: Runs) -> Entry:
+async def _word_of_gate(
+    record: DeliveryRecord, entry: Entry, runs: Runs, router: Router
+) -> DeliveryRecord:
+    tree = router.trees.get(record.tree)
+    if tree is None or not tree.start.is_held or record.subscription != tree.start.event:
+        return record
+    event = original(entry.event)
+    try:
+        gate, _ = gate_of(tree, record.key, Delivery(event=event, trigger=entry.trigger))
+        fate = await runs.fate(gate, event, entry.received_at)
+    except HubError:
+        return record
+    if fate is None or fate.outcome == "duplicate":
+        return record
+    return msgspec.structs.replace(
+        record,
+        outcome=fate.outcome,
+        run_id=fate.run_id or record.run_id,
+        reason=fate.reason or record.reason if fate.outcome == "buffered" else fate.reason,
+    )
+
+
+async def told(entry: Entry, journal: Journal, runs: Runs, router: Router | None = None) -> Entry:
     """The entry with the runs' own words on its deliveries; what is learnt is kept in the journal."""
     records = []
     for record in entry.deliveries:
-        word = await word_of(record, entry, runs)
-        if word.outcome != record.outcome:
+        word = await word_of(record, entry, runs, router)
+        if word.outcome != record.outcome == "delivered":
             await journal.update_delivery(
                 entry.seq, msgspec.structs.replace(word, subscription=record.subscription)
             )
@@ -172,7 +203,7 @@ async def _verdict(
             else "this definition is newer than the delivery, or it has not been delivered yet",
             values=values,
         )
-    return _told(record, await word_of(record, entry, runs), values)
+    return _told(record, await word_of(record, entry, runs, router), values)
 
 
 def _told(
@@ -186,7 +217,7 @@ def _told(
         subscription=record.subscription,
         outcome=told.outcome,
         key=record.key,
-        run_id=record.run_id,
+        run_id=told.run_id,
         reason=told.reason,
         values=values or {},
         woke=woke,

@@ -1,5 +1,6 @@
 """One run's life: its state document, its mailbox and its way through the tree."""
 
+from hub.run.flow import Fate, Flow, GateState, Held, Offer, gate_of, held_because, meets
 from hub.run.home import EMIT, ActionCall, ChildCall, Home
 from hub.run.key import key_text
 from hub.run.policy import allows_another, ended_reason, meeting, run_id_of
@@ -14,8 +15,13 @@ __all__ = [
     "ChildCall",
     "Delivery",
     "Failure",
+    "Fate",
+    "Flow",
+    "GateState",
+    "Held",
     "Home",
     "NodeState",
+    "Offer",
     "RunPage",
     "RunState",
     "RunSummary",
@@ -26,8 +32,11 @@ __all__ = [
     "TreeRun",
     "allows_another",
     "ended_reason",
+    "gate_of",
+    "held_because",
     "identity_of",
     "key_text",
     "meeting",
+    "meets",
     "run_id_of",
 ]

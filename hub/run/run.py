@@ -91,6 +91,11 @@ class TreeRun:
         assert self.state.event is not None
         return self.state.event.to_cloudevent()
 
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        """The events that were gathered for its start, as expressions see them."""
+        return [event.to_cloudevent() for event in self.state.events] or [self.event]
+
     @property
     def leaving(self) -> bool:
         """Is the run put away, to go on later? Then its state stays as it is."""
@@ -276,11 +281,15 @@ class TreeRun:
         if self._is_of_another(delivery):
             reason = "its link was sent by an earlier run of the same key"
             return "ignored" if mailbox.used(event, "ignored", now, reason=reason) else "duplicate"
+        if delivery.earlier and self._awake.done():
+            # Gathered for a start; a run that is live already takes each for itself.
+            for one in delivery.earlier:
+                self.deliver(msgspec.structs.replace(delivery, event=one, earlier=()))
         names = self._subscriptions(delivery)
         start = self.tree.start
         if not self._awake.done():
             if start.event in names:
-                return self._wake(event, now)
+                return self._wake(event, now, delivery.earlier)
             if delivery.expires_at is not None:
                 latest = self.state.expires_at or delivery.expires_at
                 self.state.expires_at = max(latest, delivery.expires_at)
@@ -316,8 +325,14 @@ class TreeRun:
             return self.deliver(delivery)
         now = self.home.now()
         reason = "the run cleans up, and begins again with this event"
-        if not self.mailbox.used(delivery.event, "started", now, reason=reason):
+        fresh = [
+            event
+            for event in (*delivery.earlier, delivery.event)
+            if self.mailbox.used(event, "started", now, reason=reason)
+        ]
+        if not fresh:
             return "duplicate"
+        delivery = msgspec.structs.replace(delivery, event=fresh[-1], earlier=fresh[:-1])
         # Of several such events in a row the last one counts.
         self.successor = [delivery]
         self._request_end()
@@ -331,7 +346,9 @@ class TreeRun:
 
     def seen_for_successor(self) -> list[str]:
         """The events that the run which follows must recognise as used."""
-        return self.mailbox.seen_without([delivery.event for delivery in self.successor])
+        return self.mailbox.seen_without(
+            [event for one in self.successor for event in (*one.earlier, one.event)]
+        )
 
     def _hand_on(self, delivery: Delivery) -> Outcome:
         now, handed = self.home.now(), self.successor
@@ -356,9 +373,18 @@ class TreeRun:
             and first != identity_of(self.state.nonce)
         )
 
-    def _wake(self, event: Event, now: datetime) -> Outcome:
-        if not self.mailbox.used(event, "started", now, subscription=self.tree.start.event):
+    def _wake(self, event: Event, now: datetime, earlier: Sequence[Event] = ()) -> Outcome:
+        start = self.tree.start
+        gathered = [
+            one
+            for one in (*earlier, event)
+            if self.mailbox.used(one, "started", now, subscription=start.event)
+        ]
+        if not gathered:
             return "duplicate"
+        event = gathered[-1]
+        if start.gathers:
+            self.state.events = gathered
         self.mailbox.wake(now)
         self.state.expires_at = None
         self.state.event = event

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from hub.event import Event
 from hub.run.state import Outcome, RunState, RunStatus
 from hub.tree import Rerun
+
+if TYPE_CHECKING:
+    from hub.run.flow import Fate, Offer
 
 __all__ = ["CALLBACK", "Delivery", "RunPage", "RunSummary", "Runs", "Start", "Started"]
 
@@ -25,13 +28,15 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `subscription` is set where the sender has already named the wait (a callback link); otherwise
     the run finds the subscriptions by its own pinned definition. `expires_at` is until when the
-    event is kept if it comes before the run has been started.
+    event is kept if it comes before the run has been started. Of a start that was gathered from
+    several events, `event` is the last, and `earlier` are those before it.
     """
 
     event: Event
     trigger: str
     subscription: str | None = None
     expires_at: datetime | None = None
+    earlier: Sequence[Event] = ()
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +93,15 @@ class Runs(Protocol):
 
     async def restart(self, start: Start) -> bool:
         """Have the live run clean up and begin again with this start. False when there is none."""
+
+    async def hold(self, gate: str, offer: Offer, start: Start) -> bool:
+        """Give a gate a start event to hold back: see `hub.run.flow`.
+
+        `start` is how the gate starts runs from now on. False when it is full: nothing was done.
+        """
+
+    async def fate(self, gate: str, event: Event, since: datetime | None = None) -> Fate | None:
+        """What became of an event at the gate of that id, or at one that has ended since that time."""
 
     async def had(self, run_id: str, delivery: Delivery, since: datetime) -> Outcome | None:
         """What became of the event at the run of that id, if that has ended since that time."""

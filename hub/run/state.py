@@ -139,6 +139,8 @@ class RunState(msgspec.Struct, kw_only=True):
     waiting_for: list[str] = []
     nodes: dict[str, NodeState] = {}
     event: Event | None = None
+    events: list[Event] = []
+    """The events that were gathered for its start, the last of which is `event`."""
     vars: dict[str, Any] = {}
     steps: dict[str, Any] = {}
     mailbox: MailboxState = msgspec.field(default_factory=MailboxState)

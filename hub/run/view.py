@@ -154,8 +154,10 @@ class View:
     def _scope(self) -> dict[str, Any]:
         run = self._run
         state = run.state
+        gathered = {"events": run.events} if run.tree.start.gathers else {}
         return {
             "event": run.event,
+            **gathered,
             "vars": state.vars,
             "steps": self._steps,
             "run": {

@@ -11,21 +11,25 @@ from typing import Any, Literal
 import msgspec
 
 from hub.connector import Action, installed_actions
-from hub.errors import HubError, NodeFailed, NotFound
+from hub.errors import ExpressionError, HubError, NodeFailed, NotFound
 from hub.event import Event
 from hub.routing.router import Match, Router
 from hub.run import (
     CALLBACK,
     ChildCall,
     Delivery,
+    Held,
     RunState,
     Suspended,
     TreeRun,
     allows_another,
     ended_reason,
+    held_because,
     meeting,
+    meets,
 )
 from hub.run.approvals import Decision, Delegation, Desk, approval_id
+from hub.simulation.gates import Begun, Gates
 from hub.simulation.home import SimulatedHome, World
 from hub.simulation.loop import VirtualLoop
 from hub.simulation.mocks import Mock, Mocks
@@ -83,6 +87,7 @@ class Simulation:
         self._events: list[SimulatedEvent] = []
         self._decisions: dict[int, SimulatedDecision] = {}
         self._planned = 0
+        self._gates = Gates(self._world.now, self._begin_held, cuts)
 
     def __enter__(self) -> Simulation:
         return self
@@ -201,6 +206,7 @@ class Simulation:
         if self._loop.is_closed():
             return
         self._loop.unbind()
+        self._gates.close()
         for live in self._runs:
             live.run.suspending = True
             live.task.cancel()
@@ -277,6 +283,14 @@ class Simulation:
         assert match.run_id is not None
         tree = self.router.trees[match.tree]
         live = self._latest.get(match.run_id)
+        if tree.start.is_held:
+            if resumes and live is not None and not live.task.done():
+                return _fate(match, live.run.deliver(delivery))
+            try:
+                outcome = self._gates.hold(tree, match.key, delivery)
+            except ExpressionError as error:
+                return _fate(msgspec.structs.replace(match, run_id=None), "failed", error.message)
+            return _fate(match, outcome, held_because(tree) if outcome == "buffered" else None)
         if live is None:
             return self._begin(match, tree, delivery)
         if live.task.done():
@@ -294,16 +308,41 @@ class Simulation:
             return _fate(match, outcome)
         return _fate(match, live.run.deliver(delivery))
 
+    def _begin_held(self, held: Held, tree: Tree) -> Begun:
+        """A start that was held back has its turn: start its run, or meet the one that lives."""
+        live = self._latest.get(held.run_id)
+        if live is not None and not live.task.done():
+            what = meets(tree)
+            if live.run.state.status == "dormant" or what == "deliver":
+                dormant = live.run.state.status == "dormant"
+                live.run.deliver(held.delivery())
+                return "started" if dormant else "delivered"
+            if what == "restart":
+                live.run.restart(held.delivery())
+                if live.run.successor:
+                    live.following = tree
+                return "started"
+            return "live" if what == "wait" else "ignored"
+        if live is not None and not allows_another(tree, live.run.state.status):
+            return "rejected"
+        trees = needed_trees(tree, self.router.trees)
+        begun = self._start(held.run_id, tree, held.key, trees)
+        begun.run.deliver(held.delivery(tree.start.event))
+        return "started"
+
     def _begin(self, match: Match, tree: Tree, delivery: Delivery) -> SimulatedDelivery:
         assert match.run_id is not None
         trees = needed_trees(tree, self.router.trees)
         live = self._start(match.run_id, tree, match.key, trees)
         return _fate(match, live.run.deliver(delivery))
 
-    def _follow(self, ended: _Live) -> None:
-        """Begin the run that an ended one was restarted for."""
+    def _ended(self, ended: _Live) -> None:
+        """Begin the run that an ended one was restarted for, or let those begin that it held back."""
         following, before = ended.following, ended.run
-        if following is None or not before.successor or self._loop.is_closed():
+        if self._loop.is_closed():
+            return
+        if following is None or not before.successor:
+            self._gates.ended(before.state.id)
             return
         trees = needed_trees(following, self.router.trees)
         live = self._start(before.state.id, following, before.state.key, trees)
@@ -338,7 +377,7 @@ class Simulation:
         state = RunState(id=run_id, tree=tree.name, key=key, hash=tree.hash)
         home = SimulatedHome(self._world, run_id, len(self._runs))
         live = _Live(TreeRun(tree, state, home, trees, self.router.groups), home, parent)
-        live.task.add_done_callback(lambda _: self._follow(live))
+        live.task.add_done_callback(lambda _: self._ended(live))
         self._runs.append(live)
         self._latest[run_id] = live
         return live

@@ -48,7 +48,7 @@ from hub.run.decided import DecidedApproval
 from hub.run.pending import ApprovalPage, DecidedPage, FinishedApproval, PendingApproval
 from hub.run.state import NodeState
 from hub.temporal.approvers import ANYBODY, DECIDED, DECIDED_MEMO, MEMO, hashed
-from hub.temporal.client import quoted, reaching
+from hub.temporal.reaching import quoted, reaching
 
 __all__ = ["TemporalApprovals"]
 

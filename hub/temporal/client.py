@@ -7,7 +7,6 @@ import base64
 import binascii
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,10 +33,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
 from hub.durations import format_duration
-from hub.errors import BadRequest, Conflict, HubError, NotFound, Undeliverable, Unreachable
-from hub.run import Delivery, Failure, RunPage, RunState, RunSummary, Start, Started
+from hub.errors import BadRequest, Conflict, NotFound, Unreachable
+from hub.event import Event
+from hub.run import Delivery, Failure, Fate, Offer, RunPage, RunState, RunSummary, Start, Started
 from hub.run.state import Outcome, RunStatus
-from hub.temporal.answers import away
+from hub.temporal.gate import GATE
+from hub.temporal.gates import TemporalGates
+from hub.temporal.reaching import AlreadyThere, quoted, reaching
 from hub.temporal.watch import Watch
 from hub.temporal.workflow import (
     HUB_KEY,
@@ -49,7 +51,7 @@ from hub.temporal.workflow import (
     attributes_of,
 )
 
-__all__ = ["TemporalRuns", "quoted", "reaching"]
+__all__ = ["TemporalRuns"]
 
 _RPC_TIMEOUT = timedelta(seconds=10)
 _FORWARD_TIMEOUT = timedelta(seconds=30)
@@ -100,6 +102,7 @@ class TemporalRuns:
         self._task_queue = task_queue
         self._limits = limits or Limits()
         self._long_polls = asyncio.Semaphore(_LONG_POLLS)
+        self._gates = TemporalGates(client, task_queue=task_queue, limits=self._limits)
 
     def _input(self, start: Start) -> RunInput:
         return RunInput(
@@ -136,9 +139,15 @@ class TemporalRuns:
                 response = await client.workflow_service.start_workflow_execution(
                     request, retry=False, timeout=_RPC_TIMEOUT
                 )
-        except _AlreadyThere:
+        except AlreadyThere:
             return "closed"
         return "started" if response.started else "running"
+
+    async def hold(self, gate: str, offer: Offer, start: Start) -> bool:
+        return await self._gates.hold(gate, offer, start)
+
+    async def fate(self, gate: str, event: Event, since: datetime | None = None) -> Fate | None:
+        return await self._gates.fate(gate, event, since)
 
     async def restart(self, start: Start) -> bool:
         return await self._signal(start.run_id, "restart", start.delivery, self._input(start))
@@ -247,12 +256,13 @@ class TemporalRuns:
             ]
 
     async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
-        wanted = f"HubTree = {quoted(tree)} AND ExecutionStatus = 'Running'"
+        live = "ExecutionStatus = 'Running'"
+        # Runs of before say nothing of their definition, so it may be any. A gate starts runs by it.
+        runs = f"HubTree = {quoted(tree)} AND (HubHash = {quoted(hash)} OR HubHash IS NULL)"
+        gates = f"WorkflowType = '{GATE}' AND HubHash = {quoted(hash)}"
         async with reaching():
             counted = await self._client.count_workflows(
-                # Runs of before say nothing of their definition, so it may be any.
-                f"{wanted} AND (HubHash = {quoted(hash)} OR HubHash IS NULL)",
-                rpc_timeout=_RPC_TIMEOUT,
+                f"{live} AND (({runs}) OR ({gates}))", rpc_timeout=_RPC_TIMEOUT
             )
         return counted.count > 0
 
@@ -384,32 +394,6 @@ def _utc(time: datetime | None) -> datetime | None:
     return None if time is None else time.astimezone(UTC)
 
 
-def quoted(text: str) -> str:
-    """A value as Temporal's list queries take it."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def _request_id(target: str, delivery: Delivery) -> str:
     text = f"{target}\0{delivery.trigger}\0{delivery.event.id}"
     return hashlib.sha256(text.encode()).hexdigest()[:36]
-
-
-class _AlreadyThere(HubError):
-    """A run of that id has ended, and no other may follow it."""
-
-
-@asynccontextmanager
-async def reaching(run_id: str | None = None) -> AsyncIterator[None]:
-    """Turns Temporal's answers into the hub's errors."""
-    try:
-        yield
-    except (RPCError, RuntimeError) as error:
-        if (unreachable := away(error)) is not None:
-            raise unreachable from None
-        if isinstance(error, RuntimeError):
-            raise
-        if error.status == RPCStatusCode.NOT_FOUND:
-            raise NotFound(f"there is no run {run_id!r}" if run_id else "no such run") from None
-        if error.status == RPCStatusCode.ALREADY_EXISTS:
-            raise _AlreadyThere(error.message) from None
-        raise Undeliverable(f"Temporal refuses it: {error.message}") from None

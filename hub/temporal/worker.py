@@ -14,6 +14,7 @@ from hub.connections import Connections
 from hub.connector import installed_actions
 from hub.links import Links
 from hub.temporal.actions import Actions
+from hub.temporal.gate import GateWorkflow, Look
 from hub.temporal.workflow import TreeWorkflow
 from hub.trigger import Intake
 
@@ -47,8 +48,8 @@ def make_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[TreeWorkflow],
-        activities=[actions.perform],
+        workflows=[TreeWorkflow, GateWorkflow],
+        activities=[actions.perform, Look(client).look],
         workflow_runner=UnsandboxedWorkflowRunner(),
         # Temporal's own default reads the code of every loaded module, for more than a second.
         build_id=f"hub-{__version__}",

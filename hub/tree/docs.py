@@ -14,8 +14,9 @@ import msgspec
 from hub.connector import Action, Connector
 from hub.durations import format_duration
 from hub.expressions import Expression, Template
-from hub.tree.events import EVENT_FIELDS
+from hub.tree.events import EVENT_FIELDS, START_FIELDS
 from hub.tree.explicit_types import TYPES
+from hub.tree.flow import FLOW_KINDS
 from hub.tree.node import NODES, Node, Retry, Span, Subscribed
 from hub.tree.read import TREE_FIELDS
 from hub.tree.spec import FieldSpec, common_fields, node_fields, options_of, struct_fields
@@ -70,6 +71,17 @@ def node_docs(actions: Mapping[str, Action]) -> str:
             _pairs(EVENT_FIELDS),
         )
     )
+    parts.append(
+        _section(
+            "The start of a tree",
+            "`start: signed_up` names the event. It may say more, as `start: {event: signed_up, "
+            "rerun: never}`; docs/semantics.md says what each of these does to events.",
+            _pairs(START_FIELDS),
+        )
+    )
+    for name, kind in FLOW_KINDS.items():
+        about = inspect.getdoc(kind) or ""
+        parts.append(_section(f"`{name}`", about, _fields(struct_fields(kind)), "###"))
     parts.append(_section("Every node", "These stand beside any verb.", _fields(common_fields())))
     parts.append(
         _section("Retry", inspect.getdoc(Retry) or "", _fields(struct_fields(Retry)), "###")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from hub.tree.fields import FieldReader
+from hub.tree.flow import check_flow, read_flow
 from hub.tree.report import Report
 from hub.tree.schedules import is_inline, read_inline
 from hub.tree.tree import Rerun, StartPolicy, Subscription, Tree, WhenRunning
@@ -28,6 +29,14 @@ START_FIELDS = {
     "default), `ignore` it, `restart` the run, or start another in `parallel`",
     "rerun": "may it start a run after one of its key has ended: `always` (the default), "
     "`after_failure`, or `never`",
+    "debounce": "start once no more events of the key have come for a while: `{for: 30s, max: 5m}`; "
+    "the run gets all of them as `events`",
+    "batch": "start with several events of the key at once: `{size: 100, within: 1m}`; the run gets "
+    "all of them as `events`",
+    "rate": "start at most so many runs in a time: `{limit: 10, per: 1m, key: event.data.tenant}`; "
+    "starts beyond it wait",
+    "concurrency": "let at most so many runs be live at once: `{limit: 5, key: event.data.tenant}`; "
+    "starts beyond it wait until one ends",
 }
 """What `start` says, where it is more than a name."""
 _EXAMPLE = "write `signed_up: {webhook: app, where: ..., key: ...}` below `events:`"
@@ -142,6 +151,7 @@ def read_start(value: Any, given: bool, reader: FieldReader) -> StartPolicy | No
             chosen = reader.field((*place, name), kind, value.get(name))
             if chosen is not None:
                 policy[name] = chosen
+        policy |= read_flow(place, value, reader)
         place, value = ("start", "event"), value.get("event")
     names = list(reader.subscriptions)
     if not isinstance(value, str):
@@ -162,6 +172,8 @@ def check_start(tree: Tree, report: Report) -> None:
     start = tree.start
     early = [s for s in tree.subscriptions.values() if s.early is not None]
     keyed = tree.subscriptions[start.event].key is not None
+    check_flow(start, tree.subscriptions[start.event], report)
+    _check_held(tree, report)
     if not keyed and (start.when_running != "deliver" or start.rerun != "always"):
         report.problem(
             ("start",),
@@ -190,4 +202,20 @@ def check_start(tree: Tree, report: Report) -> None:
                 place,
                 "an event that was kept for a run that never came would use the key up",
                 suggestion="use `rerun: after_failure`, or remove `early`",
+            )
+
+
+def _check_held(tree: Tree, report: Report) -> None:
+    """Warn of events that may come for a run while its start is still held back."""
+    start = tree.start
+    if not start.is_held or start.when_running == "parallel" or start.rerun == "never":
+        return
+    for name, subscription in tree.subscriptions.items():
+        waits = name in tree.waits and subscription.key is not None
+        if name != start.event and waits and subscription.early is None:
+            report.warn(
+                ("events", name),
+                f"while a start is held back there is no run of its key, so {name!r} finds none",
+                suggestion="add `early: 1h` to it, longer than a start is held back, to have it kept",
+                code="held_start",
             )

@@ -17,6 +17,7 @@ from hub.connector import Action
 from hub.expressions import Expression, Template
 from hub.tree.events import API, EVENT_FIELDS, START_FIELDS
 from hub.tree.explicit_types import TYPES
+from hub.tree.flow import FLOW_KINDS
 from hub.tree.node import NODES, Node, Retry, Span, Subscribed
 from hub.tree.read import TREE_FIELDS
 from hub.tree.schedules import is_inline
@@ -122,6 +123,7 @@ def _event(kinds: Iterable[str]) -> Schema:
 
 def _start() -> Schema:
     kinds: dict[str, Any] = {"event": str, "when_running": WhenRunning, "rerun": Rerun}
+    kinds |= FLOW_KINDS
     return {
         "type": "object",
         "properties": {

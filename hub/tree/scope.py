@@ -45,6 +45,7 @@ _ELSEWHERE = {
     "inputs": "the start event's data are `event.data`",
     "data": "write `event.data`",
     "error": "`error` is known in `catch` only",
+    "events": "`events` is known where `start` gathers them, by `debounce` or `batch`",
     "item": "`item` is known in `for_each` only",
     "index": "`index` is known in loops only",
     "true": "write true",
@@ -118,11 +119,16 @@ class _Walk:
                 expression = getattr(subscription, part)
                 if expression is not None:
                     self._of_event(("events", subscription.name, part), expression)
+        for part in ("rate", "concurrency"):
+            limit = getattr(self.tree.start, part)
+            if limit is not None and limit.key is not None:
+                self._of_event(("start", part, "key"), limit.key)
         known = _Known(frozenset(), frozenset())
+        names = ("events",) if self.tree.start.gathers else ()
         for name, template in self.tree.vars.items():
-            self._references(("vars", name), template, known, ())
+            self._references(("vars", name), template, known, names)
             known = known.also([f"vars.{name}"])
-        self._node(self.tree.do, known, ())
+        self._node(self.tree.do, known, names)
 
     # -- one expression -------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -15,6 +15,9 @@ from hub.errors import Diagnostic
 from hub.expressions import Expression, Template
 from hub.tree.node import Node
 from hub.tree.yaml import Document
+
+if TYPE_CHECKING:
+    from hub.tree.flow import Batch, Concurrency, Debounce, Rate
 
 __all__ = [
     "Rerun",
@@ -55,11 +58,26 @@ class StartPolicy:
 
     `when_running`: hand it to the live run, ignore it, let the run clean up and begin again, or
     start one more beside it. `rerun`: may a run begin after one that has ended?
+    `debounce`, `batch`, `rate` and `concurrency` hold start events back: see `hub.tree.flow`.
     """
 
     event: str
     when_running: WhenRunning = "deliver"
     rerun: Rerun = "always"
+    debounce: Debounce | None = None
+    batch: Batch | None = None
+    rate: Rate | None = None
+    concurrency: Concurrency | None = None
+
+    @property
+    def gathers(self) -> bool:
+        """Does a run begin with several events?"""
+        return self.debounce is not None or self.batch is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Are its events held back before they start runs?"""
+        return self.gathers or self.rate is not None or self.concurrency is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Records the history of one run of each kind of node, for `test_replay.py`.
 
 `python -m tests.integration.record` lives the stories of `tests/node_cases.py` on a Temporal server
-of its own and writes `tests/histories/<story>.json`. Do so when the commands of runs change on
+of its own and writes `tests/histories/<story>.json`; with `gate`, those of a gate. Do so when the commands of runs change on
 purpose, before there are runs in the world that would be broken by that.
 """
 
@@ -17,7 +17,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from temporalio.client import WorkflowExecutionStatus
+
 from hub.errors import HubError
+from hub.run import Start, gate_of
 from hub.run.approvals import Decision, Delegation
 from hub.temporal.approvals import TemporalApprovals
 from hub.temporal.dev_server import DevServer
@@ -63,6 +66,16 @@ do:
 - test.do: {n: 1}
 """)
 GROUPS = {"release": ["ada@x.org", "bob@x.org"], "leads": ["dora@x.org"]}
+
+GATED = load_tree("""
+tree: gated
+events:
+  begin: {webhook: app, where: event.type == "begin", key: event.data.user_id}
+start: {event: begin, debounce: {for: 300ms}, rate: {limit: 3, per: 2s}, concurrency: {limit: 1}}
+do:
+- {test.do: {n: "${{ events | length }}"}}
+- {delay: 500ms}
+""")
 
 
 async def record(cases: Iterable[Case], folder: Path) -> None:
@@ -123,6 +136,38 @@ async def _record_parts(place: Place, folder: Path) -> None:
     await _write(place, run_id, None, folder / "parts-last.json")
 
 
+async def record_gate(folder: Path) -> None:
+    """Write the histories of a gate in parts: the first of them, and the last."""
+    async with DevServer() as server:
+        with tempfile.TemporaryDirectory(prefix="gate-") as place:
+            limits = Limits(signals=5)
+            async with doing(server.address, Path(place), limits=limits) as gated:
+                await _record_gate(gated, folder)
+
+
+async def _record_gate(place: Place, folder: Path) -> None:
+    for number, key in enumerate("aabacba"):
+        event = delivery("begin", key, f"begin-{number}")
+        gate, offer = gate_of(GATED, key, event)
+        start = Start(
+            run_id=f"gated/{key}",
+            tree="gated",
+            key=key,
+            hash=GATED.hash,
+            document=GATED.document,
+            delivery=event,
+        )
+        await place.runs.hold(gate, offer, start)
+        await asyncio.sleep(0.4)
+    handle = place.client.get_workflow_handle("~gate/gated")
+    while (await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
+        await asyncio.sleep(0.1)
+    raw = (await handle.describe()).raw_info
+    assert raw.first_run_id != raw.execution.run_id
+    await _write(place, "~gate/gated", raw.first_run_id, folder / "gate-first.json")
+    await _write(place, "~gate/gated", None, folder / "gate-last.json")
+
+
 async def _write(place: Place, workflow_id: str, run_id: str | None, file: Path) -> None:
     handle = place.client.get_workflow_handle(workflow_id, run_id=run_id)
     history = json.loads((await handle.fetch_history()).to_json())
@@ -142,4 +187,7 @@ def _plain(value: Any) -> Any:
 
 if __name__ == "__main__":
     names = sys.argv[1:]
-    asyncio.run(record([c for c in CASES if not names or c.name in names], HISTORIES))
+    if not names or "gate" in names:
+        asyncio.run(record_gate(HISTORIES))
+    if names != ["gate"]:
+        asyncio.run(record([c for c in CASES if not names or c.name in names], HISTORIES))

@@ -40,6 +40,7 @@ def test_histories_replay_in_a_fresh_process(seed: str) -> None:
 def test_each_story_has_a_history() -> None:
     recorded = {file.stem for file in _FILES}
     assert {*(case.name for case in CASES), "approval", "parts-first", "parts-last"} <= recorded
+    assert {"gate-first", "gate-last"} <= recorded
 
 
 async def test_a_history_that_differs_is_found(tmp_path: Path) -> None:

@@ -19,10 +19,12 @@ from hub.access import Access
 from hub.access.passwords import Passwords
 from hub.api import Services, create_app
 from hub.errors import Conflict, NotFound
+from hub.event import Event
 from hub.links import CallbackClaims, Links
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
 from hub.routing.router import Router
+from hub.run import Fate, Offer
 from hub.run.runs import Delivery, RunPage, RunSummary, Start, Started
 from hub.run.state import Outcome, RunState
 from hub.sign_in import SignInSettings
@@ -55,6 +57,12 @@ class MemoryRuns:
 
     async def restart(self, start: Start) -> bool:
         return start.run_id in self.states
+
+    async def hold(self, gate: str, offer: Offer, start: Start) -> bool:
+        raise NotImplementedError
+
+    async def fate(self, gate: str, event: Event, since: datetime | None = None) -> Fate | None:
+        return None
 
     async def had(self, run_id: str, delivery: Delivery, since: datetime) -> Outcome | None:
         return None
