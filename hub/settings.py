@@ -31,6 +31,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     every Kafka trigger and connection. `task_queue` is where runs wait for workers. `allowed_hosts`
     are further names under which the management side is called.
 
+    `encryption_keys` are those that payloads are encrypted with on their way to Temporal, as
+    `name:base64` with commas between them; the first encrypts, all decrypt. `log_format` is
+    `console` or `json`, by default `console` on a terminal; `log_level` is what the hub's own lines
+    begin at.
+
     A process that is told to stop reports that it is not ready and goes on as before for
     `drain_delay`, then has `drain_timeout` to finish what is under way. `max_cached_runs` are held
     in a worker's memory, and `max_actions` are done by it at once.
@@ -48,6 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     journal_url: str | None = None
     secret_key: str | None = None
     old_secret_keys: tuple[str, ...] = ()
+    encryption_keys: str | None = None
+    log_format: str | None = None
+    log_level: str = "info"
     kafka_brokers: str | None = None
     task_queue: str = "hub"
     allowed_hosts: tuple[str, ...] = ()
@@ -77,6 +85,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         settings = cls(**values)
         for secret in (settings.secret_key, *settings.old_secret_keys):
             redactor.add(secret or "")
+        for named in (settings.encryption_keys or "").split(","):
+            redactor.add(named.rpartition(":")[2].strip())
         faults += settings._clashes()
         if faults:
             raise InvalidSetting("; ".join(faults))
@@ -146,6 +156,15 @@ def _several(text: str) -> tuple[str, ...]:
     return tuple(one for one in (part.strip() for part in text.split(",")) if one)
 
 
+def _one_of(*names: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in names:
+            raise _Unusable(f"it is one of {', '.join(names)}")
+        return text.lower()
+
+    return read
+
+
 def _folder(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
@@ -156,6 +175,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "base_url": _address,
     "old_secret_keys": _several,
     "allowed_hosts": _several,
+    "log_format": _one_of("console", "json"),
+    "log_level": _one_of("debug", "info", "warning", "error"),
     "drain_delay": _span,
     "drain_timeout": _span,
     "max_cached_runs": _count,

@@ -21,6 +21,7 @@ from hub.api.hardening import harden
 from hub.api.health import health
 from hub.api.ingress import hooks
 from hub.api.language import language
+from hub.api.metrics import metrics
 from hub.api.openapi import describe
 from hub.api.overview import overview
 from hub.api.problems import respond_with_problem
@@ -62,6 +63,7 @@ def create_app(
         *project(services),
         *sources(services),
         *overview(services),
+        *metrics(services),
         *language(),
         *sessions(services),
         *users(services),

@@ -95,4 +95,5 @@ class Services:
     temporal_ui: str | None = None
     is_development: bool = False
     access: Access | None = None
+    metrics: Callable[[], Awaitable[bytes]] | None = None
     streams: Streams = field(default_factory=Streams)

@@ -68,8 +68,6 @@ def _run(project: Path, roles: tuple[Role, ...], health_port: int | None) -> Non
 
     # It asks for the project to be read again, and it is about to be read.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from hub.process.logs import configure_logs
     from hub.process.production import run_process
 
-    configure_logs()
     run_process(project, roles, health_port=health_port)

@@ -24,10 +24,12 @@ from hub.process.changes import Changes
 from hub.process.http import listen, serve_http
 from hub.process.live import LiveProject, read_environment
 from hub.process.logs import configure_logs
+from hub.process.metrics import ProcessMetrics
 from hub.process.parts import (
     background,
     dispatching,
     keep_house,
+    key_ring,
     make_links,
     make_services,
     open_blobs,
@@ -39,6 +41,7 @@ from hub.process.stopping import run_until_stopped
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.settings import Settings
+from hub.telemetry.tracing import Tracing
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import check, connect
 from hub.temporal.dev_server import DevServer
@@ -64,6 +67,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
     settings = Settings.read(env)
     _check_host(settings.host)
     async with AsyncExitStack() as stack:
+        stack.enter_context(Tracing("hub dev", env=env))
         state = stack.enter_context(open_state(settings.state or folder / ".hub"))
         changes = Changes(folder)
         live = LiveProject(
@@ -98,7 +102,8 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         screen.step("starting the worker")
         secrets = settings.secrets() if settings.secret_key else [load_or_create_secret(state)]
         links = make_links(secrets, settings.url)
-        client = await connect(temporal.address)
+        metrics = ProcessMetrics()
+        client = await connect(temporal.address, keys=key_ring(settings), runtime=metrics.runtime)
         runs = TemporalRuns(client, task_queue=settings.task_queue)
         await stack.enter_async_context(
             make_worker(
@@ -117,6 +122,9 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         dispatcher = Dispatcher(
             journal, runs, lambda: live.router, owner=f"dev-{os.getpid()}-{time.time_ns()}"
         )
+        metrics.backlog = lambda: journal.backlog
+        metrics.is_away = lambda: dispatcher.is_cut_off
+        metrics.count_runs = runs.counts
         delivering = await stack.enter_async_context(dispatching(dispatcher, _DRAIN))
         schedules = project_schedules(live, client, settings.task_queue)
         applied = LiveSchedules(schedules, screen.say)
@@ -132,6 +140,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         await kafka.use(live.project)
         access = Access(journal, live.project.sign_in)
         stack.push_async_callback(access.close)
+        metrics.watch(kafka.consumers)
         services = make_services(
             settings,
             live=live,
@@ -148,6 +157,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             temporal_ui=f"http://{settings.host}:{settings.temporal_ui_port}",
             is_development=True,
             access=access,
+            metrics=metrics.text,
         )
         app = create_app(services, extra_routes=[mail_router(inbox)])
         serving = await stack.enter_async_context(serve_http(app, listener))
@@ -180,7 +190,8 @@ def run_dev(folder: Path, screen: Screen, *, began: float) -> None:
 
     A second Ctrl-C ends it at once. Raises what `develop` raises.
     """
-    configure_logs()
+    settings = Settings.read(read_environment(folder))
+    configure_logs(form=settings.log_format or "console", level=settings.log_level)
     run_until_stopped(
         lambda _: develop(folder, screen, began=began), say=screen.say, last_resort=_LAST_RESORT
     )

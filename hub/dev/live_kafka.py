@@ -26,7 +26,7 @@ class LiveKafka:
         self, intake: ConsumerIntake, *, host: str, port: int, log: Path, say: Callable[[str], None]
     ) -> None:
         self._broker = Broker(host=host, port=port, log=log)
-        self._consumers = Consumers(intake)
+        self.consumers = Consumers(intake)
         self._say = say
         self._keeping: asyncio.Task[None] | None = None
 
@@ -49,7 +49,7 @@ class LiveKafka:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._consumers.use(())
+        await self.consumers.use(())
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
@@ -68,11 +68,11 @@ class LiveKafka:
             self._keeping = asyncio.create_task(self._broker.keep_running(self._say))
         if self._keeping is not None and topics:
             await self._broker.create_topics(topics)
-        await self._consumers.use(project.triggers.values())
+        await self.consumers.use(project.triggers.values())
 
     async def check(self) -> None:
         """A health check; see `Consumers.check`."""
-        await self._consumers.check()
+        await self.consumers.check()
 
 
 def _needs_broker(project: Project) -> bool:

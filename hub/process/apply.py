@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from hub.process.parts import key_ring
 from hub.routing.journal import Journal
 from hub.routing.project import Project
 from hub.routing.schedules import wanted_schedules
@@ -34,7 +35,7 @@ async def apply_project(
     kinds, and `Conflict` for a schedule that is somebody else's.
     """
     settings = Settings.read(env)
-    client = await connect(env=env)
+    client = await connect(env=env, keys=key_ring(settings))
     schedules = TemporalSchedules(client, project.name, task_queue=settings.task_queue)
     wanted = wanted_schedules(project)
     if dry_run:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from litestar import Litestar, Response, get
-from prometheus_client import CollectorRegistry, generate_latest
 
 from hub.api.health import health
+from hub.api.metrics import TEXT_FORMAT
 from hub.api.services import HealthCheck
-from hub.routing.consumers import ConsumerMetrics, Consumers
+from hub.process.metrics import ProcessMetrics
 
 __all__ = ["health_app"]
 
@@ -18,21 +18,16 @@ def health_app(
     checks: Mapping[str, HealthCheck],
     *,
     degrading: Collection[str] = (),
-    consumers: Consumers | None = None,
+    metrics: ProcessMetrics,
 ) -> Litestar:
     """What probes and Prometheus ask. It says nothing that needs guarding."""
-    registry = CollectorRegistry()
-    if consumers is not None:
-        registry.register(ConsumerMetrics(consumers))
 
-    @get("/metrics", sync_to_thread=False)
-    def metrics() -> Response[bytes]:
-        return Response(
-            generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8"
-        )
+    @get("/metrics")
+    async def show_metrics() -> Response[bytes]:
+        return Response(await metrics.text(), media_type=TEXT_FORMAT)
 
     return Litestar(
-        [*health(checks, degrading=degrading), metrics],
+        [*health(checks, degrading=degrading), show_metrics],
         openapi_config=None,
         logging_config=None,
     )

@@ -27,12 +27,14 @@ from hub.run import Runs
 from hub.settings import Settings
 from hub.temporal.approvals import TemporalApprovals
 from hub.temporal.client import TemporalRuns
+from hub.temporal.codec import KeyRing
 from hub.temporal.schedules import TemporalSchedules
 
 __all__ = [
     "background",
     "dispatching",
     "keep_house",
+    "key_ring",
     "make_links",
     "make_services",
     "open_blobs",
@@ -59,6 +61,11 @@ def make_links(secrets: Sequence[str], url: str) -> Links:
     Raises `MissingSecret` for a secret that is too short.
     """
     return Links([derive_key(secret, "callback") for secret in secrets], url)
+
+
+def key_ring(settings: Settings) -> KeyRing | None:
+    """The keys of payloads; None where they are not encrypted. Raises `InvalidSetting`."""
+    return None if settings.encryption_keys is None else KeyRing.read(settings.encryption_keys)
 
 
 def project_schedules(live: LiveProject, client: Client, task_queue: str) -> ProjectSchedules:

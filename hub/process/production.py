@@ -31,10 +31,13 @@ from hub.errors import (
 from hub.process.health import health_app
 from hub.process.http import listen, serve_http
 from hub.process.live import LiveProject, read_environment
+from hub.process.logs import configure_logs
+from hub.process.metrics import ProcessMetrics
 from hub.process.parts import (
     background,
     dispatching,
     keep_house,
+    key_ring,
     make_links,
     make_services,
     open_blobs,
@@ -47,6 +50,7 @@ from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
 from hub.settings import Settings
+from hub.telemetry.tracing import Tracing
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import check, connect
 from hub.temporal.namespace import prepare
@@ -75,6 +79,7 @@ def run_process(folder: Path, roles: Collection[Role], *, health_port: int | Non
     settings = Settings.read(env)
     if health_port is not None:
         settings = msgspec.structs.replace(settings, health_port=health_port)
+    configure_logs(form=settings.log_format, level=settings.log_level)
     process = Process(folder, env, settings, roles)
     run_until_stopped(
         process.run,
@@ -100,6 +105,7 @@ class Process:
         self._stack = AsyncExitStack()
         self._parts: list[asyncio.Task[None]] = []
         self._is_working = False
+        self._metrics = ProcessMetrics()
 
     async def run(self, stop: Stop) -> None:
         """Start the parts in the order in which they need each other, and wait.
@@ -110,6 +116,7 @@ class Process:
         settings, roles = self._settings, self._roles
         links = make_links(settings.secrets(), settings.url) if _signs(roles) else None
         async with self._stack as stack:
+            stack.enter_context(Tracing(f"hub {' '.join(sorted(roles))}", env=self._env))
             live = LiveProject(self._folder, overrides=_overrides(settings))
             stack.push_async_callback(live.close)
             _refuse_errors(live.project.diagnostics)
@@ -137,6 +144,7 @@ class Process:
                     listen(settings.host, settings.port, what="the hub", setting="HUB_PORT")
                 )
             await live.remember(journal)
+            self._metrics.backlog = lambda: journal.backlog
             intake = JournalIntake(journal)
             # What is accepted waits in the journal for as long as it takes.
             degrading = frozenset(_CAN_WAIT if "serve" in roles else ())
@@ -145,7 +153,12 @@ class Process:
                 "journal": journal.check,
             }
             if _needs_temporal(roles):
-                client = await connect(env=self._env, lazy=True)
+                client = await connect(
+                    env=self._env,
+                    lazy=True,
+                    keys=key_ring(settings),
+                    runtime=self._metrics.runtime,
+                )
                 checks["temporal"] = lambda: check(client)
                 runs = TemporalRuns(client, task_queue=settings.task_queue)
                 if not await _is_prepared(client):
@@ -164,10 +177,13 @@ class Process:
                 self._parts.append(
                     await stack.enter_async_context(dispatching(dispatcher, self._drain))
                 )
+                self._metrics.is_away = lambda: dispatcher.is_cut_off
+                self._metrics.count_runs = runs.counts
                 await self._beside(keep_house(journal, runs, live))
             consumers = None
             if "consume" in roles:
                 consumers = await stack.enter_async_context(Consumers(intake))
+                self._metrics.watch(consumers)
                 await consumers.use(live.project.triggers.values())
                 checks["kafka"] = consumers.check
             if access is not None and listener is not None:
@@ -183,12 +199,13 @@ class Process:
                     degrading=degrading,
                     access=access,
                     schedules=project_schedules(live, client, settings.task_queue),
+                    metrics=self._metrics.text,
                 )
                 await self._serve(create_app(services), listener)
                 stack.callback(services.streams.close)
             if probed is not None:
                 await self._serve(
-                    health_app(checks, degrading=degrading, consumers=consumers), probed
+                    health_app(checks, degrading=degrading, metrics=self._metrics), probed
                 )
             await self._beside(self._reread(live, consumers))
             _log.info(
@@ -216,7 +233,9 @@ class Process:
         pause = _FIRST_PAUSE
         while True:
             try:
-                client = await connect(env=self._env)
+                client = await connect(
+                    env=self._env, keys=key_ring(settings), runtime=self._metrics.runtime
+                )
                 break
             except Unreachable as error:
                 if pause == _FIRST_PAUSE:

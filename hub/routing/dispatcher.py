@@ -232,7 +232,7 @@ class Dispatcher:
                 },
             ) as delivering,
             bound_contextvars(
-                event=event.id, trigger=entry.trigger, tree=match.tree, run=match.run_id
+                event_id=event.id, trigger=entry.trigger, tree=match.tree, run_id=match.run_id
             ),
         ):
             try:

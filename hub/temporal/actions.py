@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from structlog.contextvars import bind_contextvars
 from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
@@ -74,6 +75,7 @@ class Actions:
                 "hub.attempt": activity.info().attempt,
             },
         ):
+            bind_contextvars(run_id=call.run_id, tree=call.tree, node=call.path)
             try:
                 result = await self._do(call)
                 outcome = "ok"

@@ -7,10 +7,12 @@ from typing import Any
 
 from temporalio.client import Client, GrpcCompression
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
 
 from hub.errors import InvalidSetting, Unreachable
 from hub.temporal.answers import cannot_connect
-from hub.temporal.converter import DATA_CONVERTER
+from hub.temporal.codec import KeyRing
+from hub.temporal.converter import data_converter
 
 __all__ = ["check", "connect"]
 
@@ -21,11 +23,13 @@ async def connect(
     namespace: str | None = None,
     env: Mapping[str, str] | None = None,
     lazy: bool = False,
+    keys: KeyRing | None = None,
+    runtime: Runtime | None = None,
 ) -> Client:
     """A client for the given address, or for what Temporal's environment configuration names.
 
     `env` takes the place of the process's environment. A `lazy` client connects when it is first
-    used; no worker can be made of it. Raises `Unreachable` with the address when nothing answers
+    used; no worker can be made of it. With `keys` all payloads are encrypted. Raises `Unreachable` with the address when nothing answers
     there, `CredentialsRefused` when it does not let the hub in, and `InvalidSetting` for a
     configuration that cannot be read.
     """
@@ -37,7 +41,9 @@ async def connect(
     if namespace is not None:
         options["namespace"] = namespace
     try:
-        return await Client.connect(data_converter=DATA_CONVERTER, lazy=lazy, **options)
+        return await Client.connect(
+            data_converter=data_converter(keys), lazy=lazy, runtime=runtime, **options
+        )
     except RuntimeError as error:
         raise cannot_connect(error, options["target_host"]) from None
     except ValueError as error:
