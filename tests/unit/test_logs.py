@@ -67,7 +67,9 @@ def test_no_secret_is_logged_by_anybody(stream: io.StringIO, form: str) -> None:
     try:
         raise ValueError(f"refused: {SECRET}")
     except ValueError:
-        structlog.get_logger("hub.test-secret").error("failed", url=f"x?key={SECRET}", exc_info=True)
+        structlog.get_logger("hub.test-secret").error(
+            "failed", url=f"x?key={SECRET}", exc_info=True
+        )
         logging.getLogger("somebody.else").warning("with %s", SECRET, exc_info=True)
     written = stream.getvalue()
     assert "refused" in written
