@@ -32,7 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     are further names under which the management side is called.
 
     `encryption_keys` are those that payloads are encrypted with on their way to Temporal, as
-    `name:base64` with commas between them; the first encrypts, all decrypt. `log_format` is
+    `name:base64` with commas between them; the first encrypts, all decrypt. `codec_origins` are the
+    origins of Temporal's page that may ask the hub to decrypt for those who may. `log_format` is
     `console` or `json`, by default `console` on a terminal; `log_level` is what the hub's own lines
     begin at.
 
@@ -54,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str | None = None
     old_secret_keys: tuple[str, ...] = ()
     encryption_keys: str | None = None
+    codec_origins: tuple[str, ...] = ()
     log_format: str | None = None
     log_level: str = "info"
     kafka_brokers: str | None = None
@@ -175,6 +177,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "base_url": _address,
     "old_secret_keys": _several,
     "allowed_hosts": _several,
+    "codec_origins": _several,
     "log_format": _one_of("console", "json"),
     "log_level": _one_of("debug", "info", "warning", "error"),
     "drain_delay": _span,

@@ -14,6 +14,7 @@ from hub import __version__
 from hub.api.approvals import approvals
 from hub.api.audit import audit
 from hub.api.callbacks import callbacks
+from hub.api.codec import codec
 from hub.api.decisions import decisions
 from hub.api.events import events
 from hub.api.guards import SIGNED_IN, check_routes, management_guards
@@ -64,6 +65,7 @@ def create_app(
         *sources(services),
         *overview(services),
         *metrics(services),
+        *codec(services),
         *language(),
         *sessions(services),
         *users(services),

@@ -35,6 +35,7 @@ __all__ = [
     "CSRF_HEADER",
     "EDITOR",
     "OPERATOR",
+    "ORIGINS",
     "SIGNED_IN",
     "VIEWER",
     "VIEWER_OR_APPROVER",
@@ -47,6 +48,8 @@ __all__ = [
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WHO = "who"
+ORIGINS: Final = "origins"
+"""In a route's `opt`: other origins whose pages may call it, as `https://temporal.example.com`."""
 
 
 def _roles(*roles: Role) -> dict[str, Any]:
@@ -124,10 +127,10 @@ def management_guards(services: Services) -> list[Guard]:
             )
 
     def refuse_foreign_origins(
-        connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+        connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
     ) -> None:
         origin = connection.headers.get("origin")
-        if origin is None or _is_safe(connection):
+        if origin is None or _is_safe(connection) or origin in handler.opt.get(ORIGINS, ()):
             return
         netloc = _netloc(origin)
         if not netloc or netloc not in (connection.headers.get("host", "").lower(), base_origin):
@@ -137,7 +140,8 @@ def management_guards(services: Services) -> list[Guard]:
         connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
     ) -> None:
         who = handler.opt.get(_WHO, "anyone")
-        if who == "anyone":
+        # A browser asks beforehand by OPTIONS, and never says then who it is.
+        if who == "anyone" or connection.scope.get("method") == "OPTIONS":
             return
         caller = await identify(services, connection)
         if caller is None:

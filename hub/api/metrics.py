@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
+from hub.api.guards import VIEWER
 from hub.api.services import Services
 
 __all__ = ["TEXT_FORMAT", "metrics"]
@@ -18,7 +19,13 @@ def metrics(services: Services) -> list[HTTPRouteHandler]:
     if read is None:
         return []
 
-    @get("/metrics", summary="Counts for Prometheus", tags=["health"], media_type=TEXT_FORMAT)
+    @get(
+        "/metrics",
+        opt=VIEWER,
+        summary="Counts for Prometheus",
+        tags=["health"],
+        media_type=TEXT_FORMAT,
+    )
     async def show_metrics() -> Response[bytes]:
         return Response(await read(), media_type=TEXT_FORMAT)
 

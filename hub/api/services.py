@@ -10,6 +10,8 @@ from hub.api.streams import Streams
 from hub.trigger import Intake, Trigger
 
 if TYPE_CHECKING:
+    from temporalio.converter import PayloadCodec
+
     from hub.access import Access
     from hub.links import Links
     from hub.routing.journal import Journal
@@ -71,7 +73,8 @@ class Services:
     cannot be shown or changed. `count_runs` counts all runs by status. `temporal_ui` is the
     address of Temporal's own page; `is_development` says that runs' clocks can be forwarded, and that
     whoever calls from this very machine is its local user and needs no token. `access` knows people
-    and tokens; without it nobody else gets in. `streams` are the live streams: who stops the HTTP
+    and tokens; without it nobody else gets in. `metrics` gives what Prometheus is told, `codec` is
+    what payloads pass on their way to Temporal, and the pages of `codec_origins` may ask for it. `streams` are the live streams: who stops the HTTP
     side closes them first.
     """
 
@@ -96,4 +99,6 @@ class Services:
     is_development: bool = False
     access: Access | None = None
     metrics: Callable[[], Awaitable[bytes]] | None = None
+    codec: PayloadCodec | None = None
+    codec_origins: frozenset[str] = frozenset()
     streams: Streams = field(default_factory=Streams)

@@ -155,6 +155,9 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             },
             schedules=schedules,
             temporal_ui=f"http://{settings.host}:{settings.temporal_ui_port}",
+            origins=[
+                f"http://{name}:{settings.temporal_ui_port}" for name in ("127.0.0.1", "localhost")
+            ],
             is_development=True,
             access=access,
             metrics=metrics.text,

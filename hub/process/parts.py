@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,9 +84,11 @@ def make_services(
     runs: TemporalRuns,
     links: Links,
     health: Mapping[str, HealthCheck],
+    origins: Collection[str] = (),
     **more: Any,
 ) -> Services:
-    """The parts behind the HTTP side; `more` are further fields of `Services`."""
+    """The parts behind the HTTP side; `origins` are those of Temporal's own page, `more` further
+    fields of `Services`."""
     return Services(
         intake=JournalIntake(journal),
         journal=journal,
@@ -100,6 +102,8 @@ def make_services(
         approvals=TemporalApprovals(client),
         files=TreeFiles(live.folder, lambda: live.project),
         count_runs=runs.counts,
+        codec=client.data_converter.payload_codec,
+        codec_origins=frozenset((*settings.codec_origins, *origins)),
         **more,
     )
 
