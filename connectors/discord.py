@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from connectors.http.client import Ask, Client
+from connectors.http.client import Ask, Client, host_of
 from connectors.http.settings import Settings as HttpSettings
 from connectors.http.settings import check_url
 from hub.connector import Call, Connector, action
@@ -80,6 +80,14 @@ class Discord(Connector):
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+    def address(self) -> str:
+        """Whose webhook it is: the rest of its URL is a secret."""
+        return host_of(self.settings.webhook_url)
+
+    async def check(self) -> str:
+        """Ask the webhook for its own description, which posts nothing."""
+        return await self._client.check("GET", "")
 
     @action(timeout=timedelta(minutes=10))
     async def post(self, message: Message, call: Call) -> Posted:

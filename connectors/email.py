@@ -272,15 +272,47 @@ class Email(Connector):
                 ) from None
         return self._tls
 
+    def address(self) -> str:
+        """The server's host and port."""
+        return f"{self.settings.host}:{self._port()}"
+
+    async def check(self) -> str:
+        """Log in and leave again."""
+        client = self._client()
+        try:
+            await client.connect()
+            await client.noop()
+        except (TimeoutError, aiosmtplib.SMTPException, OSError) as error:
+            raise _failure(error, self.address()) from None
+        finally:
+            await _leave(client)
+        as_whom = f" as {self.settings.username}" if self.settings.username else ""
+        return f"the server takes us{as_whom}"
+
     async def _deliver(
         self, message: EmailMessage, sender: str, recipients: Sequence[str]
     ) -> list[Refusal]:
+        client = self._client()
+        try:
+            await client.connect()
+            replies, _ = await client.send_message(message, sender=sender, recipients=recipients)
+        except (TimeoutError, aiosmtplib.SMTPException, OSError) as error:
+            raise _failure(error, self.address()) from None
+        finally:
+            await _leave(client)
+        return [
+            Refusal(address=address, code=int(reply.code), message=reply.message)
+            for address, reply in replies.items()
+        ]
+
+    def _port(self) -> int:
+        return self.settings.port or _PORTS[self.settings.tls]
+
+    def _client(self) -> aiosmtplib.SMTP:
         settings = self.settings
-        port = settings.port or _PORTS[settings.tls]
-        place = f"{settings.host}:{port}"
-        client = aiosmtplib.SMTP(
+        return aiosmtplib.SMTP(
             hostname=settings.host,
-            port=port,
+            port=self._port(),
             # Otherwise it is looked up in DNS, which may take longer than the mail.
             local_hostname=socket.gethostname(),
             timeout=settings.timeout,
@@ -290,17 +322,6 @@ class Email(Connector):
             username=settings.username,
             password=settings.password,
         )
-        try:
-            await client.connect()
-            replies, _ = await client.send_message(message, sender=sender, recipients=recipients)
-        except (TimeoutError, aiosmtplib.SMTPException, OSError) as error:
-            raise _failure(error, place) from None
-        finally:
-            await _leave(client)
-        return [
-            Refusal(address=address, code=int(reply.code), message=reply.message)
-            for address, reply in replies.items()
-        ]
 
 
 async def _leave(client: aiosmtplib.SMTP) -> None:

@@ -146,6 +146,14 @@ class GitHub(Connector):
         """Close all connections."""
         await self._client.close()
 
+    def address(self) -> str | None:
+        """The API."""
+        return self._client.address()
+
+    async def check(self) -> str:
+        """Ask how many requests are left, which costs none."""
+        return await self._client.check("GET", "rate_limit")
+
     @action(timeout=timedelta(minutes=10))
     async def comment(self, given: Comment, call: Call) -> Commented:
         """Comment on an issue or a pull request.

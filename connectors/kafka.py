@@ -171,6 +171,22 @@ class Kafka(Connector):
         if producer is not None:
             await stop_producer(producer)
 
+    def address(self) -> str:
+        """The brokers to begin with."""
+        brokers = self.settings.brokers
+        return brokers if isinstance(brokers, str) else ", ".join(brokers)
+
+    async def check(self) -> str:
+        """Ask the cluster who belongs to it."""
+        producer = await self._started()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                cluster = await producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise _unreachable(error) from None
+        number = len(cluster.brokers())
+        return f"{number} broker{'' if number == 1 else 's'} answer"
+
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
             if self._producer is not None:

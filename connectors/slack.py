@@ -11,6 +11,7 @@ Source: Slack's Web API, `chat.postMessage`, "Incoming webhooks", "Rate limits".
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -18,7 +19,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from connectors.http.client import Ask, Client
+from connectors.http.client import Ask, Client, host_of
 from connectors.http.settings import Auth, check_url
 from connectors.http.settings import Settings as HttpSettings
 from hub.connector import Call, Connector, action
@@ -116,6 +117,17 @@ class Slack(Connector):
         """Close all connections."""
         await self._client.close()
 
+    def address(self) -> str | None:
+        """The API, or for a webhook only whose it is: the rest of its URL is a secret."""
+        return host_of(self.settings.webhook_url or self.settings.api_url)
+
+    async def check(self) -> str | None:
+        """Ask whose token it is. A webhook can only be tried by posting."""
+        if self.settings.token is None:
+            return None
+        said = await self._ask("auth.test", {}, f"check-{uuid.uuid4().hex}")
+        return f"the token is {said.get('user')}'s, in {said.get('team')}"
+
     @action(timeout=timedelta(minutes=10))
     async def post(self, message: Message, call: Call) -> Posted:
         """Post a message.
@@ -181,11 +193,14 @@ class Slack(Connector):
         return Posted(channel=answer.get("channel"), ts=answer.get("ts"))
 
     async def _send(self, path: str, body: dict[str, Any], call: Call) -> dict[str, Any]:
+        return await self._ask(path, body, call.idempotency_key)
+
+    async def _ask(self, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
         answer = await self._client.send(
             Ask(
                 method="POST",
                 url=path,
-                idempotency_key=call.idempotency_key,
+                idempotency_key=key,
                 content=msgspec.json.encode(body),
                 content_type="application/json; charset=utf-8",
             )

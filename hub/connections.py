@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,33 @@ from hub.errors import (
     Diagnostic,
     InvalidDefinition,
     MissingSecret,
+    NotFound,
 )
 from hub.fitting import fit
 from hub.secrets import MissingValue, redact, redact_value, resolve
 
-__all__ = ["Connections"]
+__all__ = ["ConnectionState", "Connections", "Use"]
 
 _Settings = Mapping[str, Any]
+
+
+class Use(msgspec.Struct, frozen=True, kw_only=True):
+    """What was last done by a connection in this process, and what failed last."""
+
+    at: datetime | None = None
+    action: str | None = None
+    failed_at: datetime | None = None
+    failure: str | None = None
+
+
+class ConnectionState(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection as it may be shown. `problem` says why it cannot be used as it is set up."""
+
+    name: str
+    connector: str
+    address: str | None = None
+    problem: str | None = None
+    use: Use = Use()
 
 
 class Connections:
@@ -62,6 +83,7 @@ class Connections:
             for action in kind.actions()
         }
         self._open: dict[tuple[str, str | None], Connector] = {}
+        self._uses: dict[str, Use] = {}
 
     def check(self) -> list[Diagnostic]:
         """All that is wrong with the definitions, each with its place.
@@ -75,6 +97,29 @@ class Connections:
         for name in self._definitions:
             found += self._check(str(name))
         return found
+
+    async def states(self) -> list[ConnectionState]:
+        """All connections, those that only the overrides make included, by name."""
+        return [await self._state(name, verb) for name, verb in sorted(self._listed().items())]
+
+    async def check_one(self, name: str) -> str | None:
+        """Ask the other side of a connection for a sign of life; see `Connector.check`.
+
+        Raises `NotFound`, and what `get` and the connector raise, redacted.
+        """
+        connector = self._listed().get(name)
+        if connector is None:
+            raise NotFound(f"there is no connection {name!r}")
+        try:
+            opened = await self.get(connector, name if self.names(connector) else None)
+            said = await opened.check()
+        except MissingSecret as error:
+            raise ActionRefused("missing_secret", redact(error.message)) from None
+        except ActionFailed as error:
+            raise _redacted(error) from None
+        except Exception as error:
+            raise ActionFailed("unexpected", redact(f"{type(error).__name__}: {error}")) from None
+        return None if said is None else redact(said)
 
     def names(self, connector: str) -> list[str]:
         """The connections of that connector, by name, in the order of the file."""
@@ -131,14 +176,17 @@ class Connections:
             raise ActionRefused("missing_secret", redact(error.message)) from None
         try:
             output = await getattr(opened, described.method)(given, call)
-            return msgspec.to_builtins(output, str_keys=True)
+            result = msgspec.to_builtins(output, str_keys=True)
         except ActionFailed as error:
-            raise _redacted(error) from None
+            raise self._noted(connector, connection, action, _redacted(error)) from None
         except Exception as error:
             # The cause is cut off: its text and locals may hold secrets, and Temporal keeps causes.
-            raise ActionFailed(
+            failed = ActionFailed(
                 "unexpected", redact(f"{action}: {type(error).__name__}: {error}")
-            ) from None
+            )
+            raise self._noted(connector, connection, action, failed) from None
+        self._note(connector, connection, action)
+        return result
 
     async def close(self) -> None:
         """Close every connector that was opened, also when closing one of them fails."""
@@ -151,6 +199,39 @@ class Connections:
                 failures.append(error)
         if failures:
             raise ExceptionGroup("connections could not be closed", failures)
+
+    def _listed(self) -> dict[str, str]:
+        """Each connection's connector, by its name."""
+        listed = {name: verb for name, verb, _ in self._defined() if verb in self._connectors}
+        for connector in self.overrides:
+            if connector in self._connectors and connector not in listed.values():
+                listed.setdefault(connector, connector)
+        return listed
+
+    async def _state(self, name: str, connector: str) -> ConnectionState:
+        state = ConnectionState(name=name, connector=connector, use=self._uses.get(name) or Use())
+        try:
+            opened = await self.get(connector, name if self.names(connector) else None)
+            address = opened.address()
+        except (ActionRefused, MissingSecret) as error:
+            return msgspec.structs.replace(state, problem=redact(error.message))
+        return msgspec.structs.replace(state, address=None if address is None else redact(address))
+
+    def _note(
+        self, connector: str, connection: str | None, action: str, failure: str | None = None
+    ) -> None:
+        name = self._choose(connector, connection) or connector
+        before, now = self._uses.get(name) or Use(), datetime.now(UTC)
+        after = msgspec.structs.replace(before, at=now, action=action)
+        if failure is not None:
+            after = msgspec.structs.replace(after, failed_at=now, failure=failure)
+        self._uses[name] = after
+
+    def _noted(
+        self, connector: str, connection: str | None, action: str, error: ActionFailed
+    ) -> ActionFailed:
+        self._note(connector, connection, action, f"{error.failure}: {error.message}"[:500])
+        return error
 
     def _defined(self) -> list[tuple[str, str, Any]]:
         if not isinstance(self._definitions, Mapping):

@@ -108,6 +108,18 @@ class Connector(ABC):
         """Give back what the connector holds: pools, sessions."""
         return
 
+    def address(self) -> str | None:
+        """Where the other side is, for people to read: without secrets, None where there is none."""
+        return None
+
+    async def check(self) -> str | None:
+        """Ask the other side for a sign of life, at little cost and without any effect.
+
+        Says in a few words what answered; None where nothing can be asked like that. Raises
+        `ActionFailed`, as actions do.
+        """
+        return None
+
     @classmethod
     def actions(cls) -> Iterator[Action]:
         """The actions that this class offers, in the order in which they are written."""

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import re
 import ssl
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ from hub.errors import ActionFailed, ActionRefused
 from hub.secrets import Redactor
 from hub.telemetry.tracing import carry
 
-__all__ = ["Ask", "Client"]
+__all__ = ["Ask", "Client", "host_of"]
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -100,6 +101,23 @@ class Client:
         raise self._scrubbed(
             status_failure(place, answer.status, answer.headers, answer.body, datetime.now(UTC))
         )
+
+    def address(self) -> str | None:
+        """The base URL for people to read: without user, password and query."""
+        if self._base is None:
+            return None
+        plain = self._base.copy_with(username=None, password=None, query=None, fragment=None)
+        return str(self._known.redact_value(str(plain)))
+
+    async def check(self, method: str, url: str, *, expect: Collection[int] | None = None) -> str:
+        """Ask for something that changes nothing; says what was answered.
+
+        Raises as `send` does, and `http_401` or `http_403` where nobody is let in.
+        """
+        ask = Ask(method=method, url=url, idempotency_key=f"check-{uuid.uuid4().hex}")
+        allowed = None if expect is None else [one for one in expect if one not in (401, 403)]
+        answer = await self.send(msgspec.structs.replace(ask, expect=allowed))
+        return f"answered with status {answer.status}"
 
     def scrub(self, value: Any) -> Any:
         """The value without a secret of this connection, should the other side have sent it back."""
@@ -386,6 +404,12 @@ def _secrets(settings: Settings) -> list[str]:
         if sign.standard_webhooks is not None:
             found += sign.standard_webhooks.secrets
     return [secret for secret in found if secret]
+
+
+def host_of(url: str) -> str:
+    """Whose URL it is. The rest of a webhook's URL is a secret."""
+    given = httpx.URL(url)
+    return f"{given.scheme}://{given.netloc.decode('ascii')}"
 
 
 def _basic(username: str, password: str) -> str:

@@ -145,6 +145,16 @@ class Http(Connector):
         """Close all connections."""
         await self._client.close()
 
+    def address(self) -> str | None:
+        """The base URL without what may be secret in it; None for a connection to anywhere."""
+        return self._client.address()
+
+    async def check(self) -> str | None:
+        """Ask for the head of the base URL; whatever is there, somebody answers."""
+        if self.settings.base_url is None:
+            return None
+        return await self._client.check("HEAD", "", expect=range(200, 500))
+
     @action(timeout=_LONGEST)
     async def request(self, given: Request, call: Call) -> Response:
         """Make a request with any method."""

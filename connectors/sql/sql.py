@@ -173,6 +173,19 @@ class Sql(Connector):
         if engine is not None:
             await engine.dispose()
 
+    def address(self) -> str:
+        """The database, without its user and password."""
+        return self._url.set(username=None, password=None, query={}).render_as_string()
+
+    async def check(self) -> str:
+        """Ask the database for nothing."""
+
+        async def ask(connection: AsyncConnection) -> None:
+            await connection.execute(sa.text("select 1"))
+
+        await self._run(ask, read_only=True)
+        return "the database answers"
+
     @action(timeout=timedelta(hours=1, minutes=1))
     async def query(self, given: Query, call: Call) -> Result:
         """Ask for rows. It changes nothing: whatever the statement does is taken back."""

@@ -15,6 +15,7 @@ from hub.api.approvals import approvals
 from hub.api.audit import audit
 from hub.api.callbacks import callbacks
 from hub.api.codec import codec
+from hub.api.connections import connections
 from hub.api.decisions import decisions
 from hub.api.events import events
 from hub.api.guards import SIGNED_IN, check_routes, management_guards
@@ -33,6 +34,7 @@ from hub.api.schedules import schedules
 from hub.api.services import Services
 from hub.api.sessions import sessions
 from hub.api.sources import sources
+from hub.api.trials import trials
 from hub.api.users import users
 from hub.api.web import web
 from hub.errors import HubError
@@ -63,6 +65,8 @@ def create_app(
         *schedules(services),
         *project(services),
         *sources(services),
+        *connections(services),
+        *trials(services),
         *overview(services),
         *metrics(services),
         *codec(services),

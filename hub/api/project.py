@@ -14,7 +14,8 @@ from hub.api.guards import VIEWER
 from hub.api.paging import Limit, page_of
 from hub.api.services import Services
 from hub.errors import NotFound
-from hub.trigger import HttpTrigger
+from hub.telemetry.metrics import REFUSED
+from hub.trigger import ConsumerState, ConsumerTrigger, HttpTrigger, Trigger
 
 __all__ = ["TreeItem", "TreeList", "TreeShown", "TriggerItem", "TriggerList", "project"]
 
@@ -45,12 +46,30 @@ class TreeShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     writable: bool = False
 
 
+class ConsumerView(msgspec.Struct, frozen=True, kw_only=True):
+    """How a consumer of this process does; `lag` is how many messages it is behind."""
+
+    state: ConsumerState
+    detail: str | None
+    lag: int
+    dead: int
+
+
 class TriggerItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A trigger; `url` is where it is called, if it is one that is called."""
+    """A trigger; `url` is where it is called, if it is one that is called.
+
+    `provider` is whose webhooks it takes, `topics` what it consumes. `refused` counts what was
+    turned away since this process began, by the code of the error; `consumer` is there where this
+    process consumes.
+    """
 
     name: str
     kind: str
     url: str | None
+    provider: str | None = None
+    topics: list[str] = []
+    refused: dict[str, int] = {}
+    consumer: ConsumerView | None = None
 
 
 class TriggerList(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,15 +111,46 @@ def project(services: Services) -> list[HTTPRouteHandler]:
     async def list_triggers(
         limit: Limit = 1000, cursor: FromQuery[str | None] = None
     ) -> TriggerList:
+        refused = _refused()
         found = [
-            TriggerItem(
-                name=name,
-                kind=trigger.kind,
-                url=f"{base_url}/hooks/{name}" if isinstance(trigger, HttpTrigger) else None,
-            )
+            _shown(trigger, base_url, refused.get(name, {}))
             for name, trigger in services.project().triggers.items()
         ]
         items, following = page_of(found, lambda one: one.name, limit, cursor)
         return TriggerList(items=items, next=following)
 
     return [list_trees, show_tree, list_triggers]
+
+
+def _shown(trigger: Trigger, base_url: str, refused: dict[str, int]) -> TriggerItem:
+    provider = getattr(trigger.settings, "provider", None)
+    return TriggerItem(
+        name=trigger.name,
+        kind=trigger.kind,
+        url=f"{base_url}/hooks/{trigger.name}" if isinstance(trigger, HttpTrigger) else None,
+        provider=str(provider) if provider else None,
+        topics=[str(topic) for topic in getattr(trigger.settings, "named", ())],
+        refused=refused,
+        consumer=_consumer(trigger),
+    )
+
+
+def _consumer(trigger: Trigger) -> ConsumerView | None:
+    if not isinstance(trigger, ConsumerTrigger):
+        return None
+    status = trigger.status()
+    if status.state == "stopped":
+        # Another process consumes it, or none.
+        return None
+    return ConsumerView(state=status.state, detail=status.detail, lag=status.lag, dead=status.dead)
+
+
+def _refused() -> dict[str, dict[str, int]]:
+    """What was turned away by this process: for each trigger how often, by code."""
+    found: dict[str, dict[str, int]] = {}
+    for metric in REFUSED.collect():
+        for sample in metric.samples:
+            if sample.name.endswith("_total") and sample.value:
+                codes = found.setdefault(sample.labels["trigger"], {})
+                codes[sample.labels["code"]] = int(sample.value)
+    return found

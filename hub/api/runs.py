@@ -28,7 +28,7 @@ from hub.payload import read_json
 from hub.run.runs import RunSummary
 from hub.run.state import Failure, Handled, NodeState, NodeStatus, RunState, RunStatus
 
-__all__ = ["ACTIONS", "ActionTaken", "NodeView", "RunList", "RunView", "runs"]
+__all__ = ["ACTIONS", "ActionTaken", "NodeView", "RunList", "RunView", "runs", "view_run"]
 
 ACTIONS = ("cancel", "terminate", "forward")
 _PREFIX = "/api/runs/"
@@ -100,6 +100,10 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
     async def list_runs(
         tree: FromQuery[str | None] = None,
         key: FromQuery[str | None] = None,
+        text: Annotated[
+            str | None,
+            QueryParameter(description="how a run's id or its key begins", max_length=200),
+        ] = None,
         status: FromQuery[RunStatus | None] = None,
         waiting_for: FromQuery[str | None] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
@@ -108,6 +112,7 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
         page = await services.runs.list(
             tree=tree,
             key=key,
+            text=text,
             status=status,
             waiting_for=waiting_for,
             limit=limit,
@@ -115,7 +120,7 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
         )
         return RunList(items=list(page.items), next=page.next)
 
-    live = LiveRuns(services.runs, lambda state: msgspec.json.encode(_view(state)))
+    live = LiveRuns(services.runs, lambda state: msgspec.json.encode(view_run(state)))
 
     @get(
         "/api/runs/{run_id:path}",
@@ -126,7 +131,7 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
     async def show_run(request: Request[Any, Any, Any]) -> Response[RunView]:
         segments = tail_of(request.scope, _PREFIX)
         if not wants_stream(request):
-            return Response(_view(await services.runs.show("/".join(segments))))
+            return Response(view_run(await services.runs.show("/".join(segments))))
         *segments, last = segments
         if last != "live" or not segments:
             raise NotFound("a stream of a run is at /api/runs/{id}/live")
@@ -181,7 +186,8 @@ def _by(options: dict[str, Any]) -> str:
     return by
 
 
-def _view(state: RunState) -> RunView:
+def view_run(state: RunState) -> RunView:
+    """A run's document as it is shown."""
     return RunView(
         id=state.id,
         tree=state.tree,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from temporalio.converter import PayloadCodec
 
     from hub.access import Access
+    from hub.connections import Connections
     from hub.links import Links
     from hub.routing.journal import Journal
     from hub.routing.router import Router
@@ -57,6 +58,9 @@ class ProjectView(Protocol):
 
     @property
     def trees(self) -> Mapping[str, TreeView]: ...
+
+    @property
+    def connections(self) -> Connections: ...
 
 
 @dataclass(kw_only=True)

@@ -18,7 +18,16 @@ from hub.errors import NotFound
 
 __all__ = ["VIEWS", "web"]
 
-VIEWS: Final = ("runs", "events", "trees", "approvals", "triggers", "audit", "sign-in")
+VIEWS: Final = (
+    "runs",
+    "events",
+    "trees",
+    "approvals",
+    "triggers",
+    "connections",
+    "audit",
+    "sign-in",
+)
 """The first words of the page's own addresses; each is answered with the page itself."""
 
 _BUILT: Final = Path(__file__).parent.parent / "web"

@@ -54,6 +54,20 @@ class TreeFiles:
         writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         return TreeText(text=text, file=file, etag=_etag(content), writable=writable)
 
+    def tests(self, name: str) -> TreeText | None:
+        """The file of the tree's scenarios; None where there is none."""
+        file = self._project().files.get(name)
+        if file is None:
+            return None
+        path = (self._folder / file).with_suffix(".test.yaml")
+        try:
+            content = path.read_bytes()
+            text = content.decode()
+        except (OSError, UnicodeDecodeError):
+            return None
+        shown = path.relative_to(self._folder).as_posix()
+        return TreeText(text=text, file=shown, etag=_etag(content), writable=False)
+
     def check(self, name: str, text: str) -> list[Diagnostic]:
         """All that would be wrong with the project if the tree's file held this text."""
         project = self._project()

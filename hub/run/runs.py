@@ -120,12 +120,13 @@ class Runs(Protocol):
         *,
         tree: str | None = None,
         key: str | None = None,
+        text: str | None = None,
         status: str | None = None,
         waiting_for: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> RunPage:
-        """Runs, newest first."""
+        """Runs, newest first. `text` is how a run's id or its key begins."""
 
     async def show(self, run_id: str) -> RunState:
         """The state document of a run, open or closed. Raises `NotFound`."""

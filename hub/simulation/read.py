@@ -18,7 +18,7 @@ from hub.tree import Tree
 from hub.tree.words import Place
 from hub.tree.yaml import read_yaml
 
-__all__ = ["load_scenarios", "read_scenario"]
+__all__ = ["load_scenario", "load_scenarios", "read_scenario"]
 
 _SCENARIO = ("name", "start", "events", "decisions", "mocks", "expect")
 
@@ -50,6 +50,21 @@ def load_scenarios(
     if reading.report.has_errors:
         raise InvalidDefinition(reading.report.diagnostics)
     return [scenario for scenario in scenarios if scenario is not None]
+
+
+def load_scenario(
+    text: str | bytes, tree: Tree, router: Router, *, file: str | None = None
+) -> Scenario:
+    """Read the text of one scenario, without the dash that it has in a file of several.
+
+    Raises `InvalidDefinition`.
+    """
+    document = read_yaml(text, file=file)
+    reading = Reading(tree, router, None, document, file)
+    scenario = _scenario(reading, (), document.value)
+    if scenario is None or reading.report.has_errors:
+        raise InvalidDefinition(reading.report.diagnostics)
+    return scenario
 
 
 def read_scenario(

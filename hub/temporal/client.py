@@ -179,6 +179,7 @@ class TemporalRuns:
         *,
         tree: str | None = None,
         key: str | None = None,
+        text: str | None = None,
         status: str | None = None,
         waiting_for: str | None = None,
         limit: int = 50,
@@ -187,6 +188,9 @@ class TemporalRuns:
         wanted = [f"HubTree = {quoted(tree)}" if tree else "HubTree IS NOT NULL"]
         if key is not None:
             wanted.append(f"HubKey = {quoted(key)}")
+        if text:
+            begins = f"STARTS_WITH {quoted(text)}"
+            wanted.append(f"(HubKey {begins} OR WorkflowId {begins})")
         if status is not None:
             if status not in _QUERIES:
                 raise BadRequest(f"there is no status {status!r}; known: {', '.join(_QUERIES)}")

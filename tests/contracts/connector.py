@@ -165,7 +165,10 @@ class ConnectorContract:
             connections = self.connections(tmp_path, call.settings)
             with pytest.raises(ActionFailed) as caught:
                 await connections.run(call.action, call.arguments, GivenCall(tmp_path))
+            (state,) = await connections.states()
             await connections.close()
+            assert PLANTED not in repr(state)
+            assert state.problem or (state.use.failure or "").startswith(call.failure)
             error = caught.value
             assert (error.failure, error.retryable) == (call.failure, call.retryable), error
             shown = "".join(traceback.format_exception(error)) + repr(error.__dict__)

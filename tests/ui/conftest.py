@@ -15,6 +15,9 @@ sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the page is not tested: Playwright is not installed"
 )
 
+# The machine may be busy with other tests.
+sync_api.expect.set_options(timeout=30_000)
+
 CHROMIUM = os.environ.get("HUB_TEST_CHROMIUM") or next(
     (
         path
@@ -69,7 +72,7 @@ def context(browser: sync_api.Browser, hub: HubProcess) -> Iterator[sync_api.Bro
         base_url=hub.url, viewport={"width": 1440, "height": 900}, locale="en-GB"
     )
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=hub.url)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     strangers: list[str] = []
     faults: list[str] = []
     context.on(

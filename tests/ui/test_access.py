@@ -22,7 +22,9 @@ VIEWS = {
     "trees": ("/trees", "user-onboarding"),
     "tree": ("/trees/user-onboarding", "No problems"),
     "triggers": ("/triggers", "partner"),
-    "approvals": ("/approvals", "Nothing waits"),
+    "connections": ("/connections", "shop"),
+    "approvals": ("/approvals", "Waiting"),
+    "decided": ("/approvals?status=decided", "Decided"),
     "nothing": ("/runs?key=none", "No run fits these filters"),
 }
 
@@ -72,6 +74,14 @@ def test_axe_on_what_opens(page: Page, run: str) -> None:
     page.goto("/trees/user-onboarding")
     card(page, "do[1].fallback[0]").click()
     page.get_by_role("button", name="Add").click()
+    assert faults(page) == []
+    page.get_by_role("button", name="Try it").click()
+    page.get_by_text("What happens in it").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("region", name="Try it").get_by_role("status")).to_be_visible(
+        timeout=60_000
+    )
+    page.get_by_role("button", name="Find").click()
     assert faults(page) == []
     page.goto("/events/signed-axe1")
     page.get_by_role("button", name="Replay").click()
@@ -123,7 +133,7 @@ def test_every_view_is_reached_by_the_keyboard(page: Page, hub: HubProcess) -> N
     page.goto("/")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    for name in ("Runs", "Approvals", "Events", "Trees", "Triggers"):
+    for name in ("Runs", "Approvals", "Events", "Trees", "Triggers", "Connections"):
         link = page.get_by_role("navigation").get_by_role("link", name=name)
         link.focus()
         page.keyboard.press("Enter")

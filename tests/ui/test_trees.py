@@ -61,6 +61,14 @@ def open_tree(page: Page, tree: str) -> None:
     expect(page.locator(".cm-content")).to_be_visible()
 
 
+def wrap(page: Page, verb: str) -> None:
+    """Put the chosen node into another, by the keyboard alone."""
+    page.keyboard.press("w")
+    page.get_by_label("Find a node").fill(verb)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Wrap into")).to_have_count(0)
+
+
 def test_a_form_changes_one_value_and_nothing_else(hub: HubProcess, page: Page, tree: str) -> None:
     open_tree(page, tree)
     card(page, "do[1].fallback[0]").click()
@@ -97,10 +105,10 @@ def test_fifty_edits_undone_and_done_again_are_the_same_bytes(
                 page.keyboard.press("Control+d")
             case 1:
                 card(page, "do[1]").click()
-                page.get_by_label("Wrap into").select_option("try")
+                wrap(page, "try")
             case 2:
                 card(page, "do[2]").click()
-                page.get_by_label("Wrap into").select_option("fallback")
+                wrap(page, "fallback")
             case 3:
                 card(page, "do[2]").click()
                 page.keyboard.press("Delete")
@@ -137,7 +145,7 @@ def test_comments_go_with_what_they_are_about(page: Page, tree: str) -> None:
         "        timeout: 2h\n"
     ) in text
     card(page, "do[0]").click()
-    page.get_by_label("Wrap into").select_option("try")
+    wrap(page, "try")
     assert (
         "  - try:\n"
         "      # first the mail\n"
@@ -251,7 +259,8 @@ def test_a_tree_is_drawn_from_nothing_and_runs(hub: HubProcess, page: Page) -> N
     page.locator(".editor-form").get_by_label("event").first.select_option("verified")
     page.locator(".editor-form summary").click()
     fill("timeout", "24h")
-    page.get_by_label("Wrap into").select_option("fallback")
+    card(page, "do[1]").click()
+    wrap(page, "fallback")
     card(page, "do[1]").click()
     expect(card(page, "do[1].fallback[0]")).to_contain_text("verified")
     card(page, "do").click()
@@ -302,3 +311,60 @@ def test_a_run_of_another_definition_keeps_its_own(hub: HubProcess, page: Page) 
     assert hub.run(run)["hash"] == hub.get("/api/trees/user-onboarding")["hash"]
     page.goto(f"/runs/{run}")
     expect(page.get_by_text("The tree has changed since this run began")).to_have_count(0)
+
+
+def test_a_scenario_is_tried_and_watched_on_the_canvas(page: Page, tree: str) -> None:
+    """What is typed and not saved yet is tried; virtual time goes back and forth."""
+    open_tree(page, tree)
+    card(page, "do[2]").click()
+    page.keyboard.press("Control+d")
+    card(page, "do").focus()
+    page.keyboard.press("t")
+    panel = page.get_by_role("region", name="Try it")
+    panel.get_by_role("button", name="closed").click()
+    panel.get_by_label("after").fill("90m")
+    page.keyboard.press("Control+Enter")
+    outcome = panel.get_by_role("status")
+    expect(outcome).to_contain_text("succeeded", timeout=60_000)
+    expect(outcome).to_contain_text("after 3 h 30 min")
+    expect(outcome).to_contain_text("email.send")
+    expect(card(page, "do[1].fallback[0]")).to_contain_text("succeeded · 1 h 30 min")
+    expect(card(page, "do[1].fallback[1]")).to_contain_text("to come")
+    page.get_by_role("slider").focus()
+    page.keyboard.press("Home")
+    expect(card(page, "do[1].fallback[0]")).to_contain_text("waiting")
+    expect(card(page, "do[2]")).to_contain_text("to come")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("slider")).to_have_attribute("aria-valuetext", "after 1 h 30 min")
+    expect(card(page, "do[2]")).to_contain_text("waiting")
+    # Without the event the wait fails, and the other way is gone.
+    panel.get_by_role("button", name="Take away number 1").click()
+    panel.get_by_role("button", name="Again").click()
+    expect(card(page, "do[1].fallback[0]")).to_contain_text("failed", timeout=60_000)
+    expect(card(page, "do[1].fallback[1]")).to_contain_text("succeeded")
+    # Where it fails is shown, and why.
+    panel.get_by_role("button", name="email.send", exact=True).click()
+    panel.get_by_role("button", name="Again").click()
+    expect(outcome).to_contain_text("Show where", timeout=60_000)
+    outcome.get_by_role("button", name="Show where").first.click()
+    expect(card(page, "do[0]").locator(".selected")).to_have_count(1)
+    # What is wrong with the scenario is said at its line.
+    panel.get_by_role("button", name="Text", exact=True).click()
+    panel.get_by_label("The scenario as YAML").fill("name: x\nstart: {type: opend}\n")
+    panel.get_by_role("button", name="Again").click()
+    expect(panel.get_by_role("alert")).to_contain_text("line 2", timeout=60_000)
+    expect(panel.get_by_role("alert")).to_contain_text("did you mean `opened`?")
+
+
+def test_found_on_the_canvas_by_the_keyboard(page: Page, tree: str) -> None:
+    open_tree(page, tree)
+    card(page, "do").click()
+    page.keyboard.press("Control+f")
+    page.get_by_label("Find in the drawing").fill("log late")
+    page.keyboard.press("Enter")
+    expect(card(page, "do[1].fallback[1]").locator(".selected")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Delete")
+    expect(card(page, "do[1].fallback[1]")).to_have_count(0)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()

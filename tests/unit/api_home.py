@@ -18,6 +18,7 @@ from litestar import Litestar
 from hub.access import Access
 from hub.access.passwords import Passwords
 from hub.api import Services, create_app
+from hub.connections import Connections
 from hub.errors import Conflict, NotFound
 from hub.event import Event
 from hub.links import CallbackClaims, Links
@@ -78,6 +79,7 @@ class MemoryRuns:
         *,
         tree: str | None = None,
         key: str | None = None,
+        text: str | None = None,
         status: str | None = None,
         waiting_for: str | None = None,
         limit: int = 50,
@@ -88,6 +90,7 @@ class MemoryRuns:
             for state in self.states.values()
             if tree in (None, state.tree)
             and key in (None, state.key)
+            and (text is None or state.id.startswith(text) or (state.key or "").startswith(text))
             and status in (None, state.status)
             and (waiting_for is None or waiting_for in state.waiting_for)
         ]
@@ -158,6 +161,7 @@ class ProjectStub:
     name: str
     triggers: Mapping[str, Trigger]
     trees: Mapping[str, TreeStub]
+    connections: Connections
 
 
 @dataclass
@@ -202,6 +206,7 @@ async def open_home(folder: Path, **options: Any) -> AsyncIterator[Home]:
                     "onboarding", "h1", msgspec.json.encode({"tree": "onboarding", "do": []})
                 )
             },
+            connections=Connections(folder, options.pop("connections", {}), {}),
         )
         backlog = options.pop("max_backlog", 100_000)
         extra_routes = options.pop("extra_routes", ())

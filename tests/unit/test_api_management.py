@@ -311,11 +311,16 @@ async def test_the_project_is_shown(home: Home) -> None:
     }
     is_problem(await home.client.get("/api/trees/none"), 404, "not_found")
     response = await home.client.get("/api/triggers")
-    assert response.json()["items"] == [
+    items = response.json()["items"]
+    assert [{key: one[key] for key in ("name", "kind", "url")} for one in items] == [
         {"name": "app", "kind": "webhook", "url": "http://localhost:8080/hooks/app"},
         {"name": "nightly", "kind": "schedule", "url": None},
         {"name": "open", "kind": "webhook", "url": "http://localhost:8080/hooks/open"},
     ]
+    before = items[0]["refused"].get("bad_signature", 0)
+    await home.client.post("/hooks/app", json={"type": "x"})
+    (app, *_) = (await home.client.get("/api/triggers")).json()["items"]
+    assert app["refused"]["bad_signature"] == before + 1
     assert "s3cret" not in response.text
 
 
@@ -481,7 +486,11 @@ async def test_the_description(home: Home) -> None:
         "/api/runs/{run_id}/forward",
         "/api/trees",
         "/api/trees/{name}",
+        "/api/trees/{name}/scenarios",
+        "/api/trees/{name}/try",
         "/api/trees/{name}/validate",
+        "/api/connections",
+        "/api/connections/{name}/test",
         "/api/triggers",
         "/api/audit",
         "/api/overview",

@@ -17,6 +17,7 @@ import { RunsView } from "./views/runs";
 import { TreesView } from "./views/trees";
 import { TriggersView } from "./views/triggers";
 
+const ConnectionsView = lazy(() => import("./views/connections"));
 const RunView = lazy(() => import("./views/run"));
 const TreeView = lazy(() => import("./views/tree"));
 
@@ -27,6 +28,7 @@ const NAV: [string, string, IconName][] = [
   ["events", "Events", "events"],
   ["trees", "Trees", "trees"],
   ["triggers", "Triggers", "triggers"],
+  ["connections", "Connections", "connections"],
 ];
 
 export function App() {
@@ -114,9 +116,11 @@ function View({ view, id, query }: { view: string; id: string; query: URLSearchP
     case "trees":
       return id ? <TreeView key={id} name={id} isNew={query.has("new")} /> : <TreesView />;
     case "approvals":
-      return id ? <ApprovalView key={id} id={id} /> : <ApprovalsView />;
+      return id ? <ApprovalView key={id} id={id} /> : <ApprovalsView query={query} />;
     case "triggers":
       return <TriggersView />;
+    case "connections":
+      return <ConnectionsView />;
     default:
       return (
         <Page title="Nothing here">

@@ -5,9 +5,12 @@ import type {
   Answer,
   Approval,
   ApprovalItem,
+  Connection,
+  ConnectionTest,
   Diagnostic,
   EventStatus,
   Explanation,
+  HandedOver,
   JournalEvent,
   Json,
   JsonObject,
@@ -18,9 +21,11 @@ import type {
   Run,
   RunStatus,
   RunSummary,
+  ScenarioList,
   Schedule,
   Tree,
   TreeItem,
+  Trial,
   Trigger,
 } from "./types";
 
@@ -92,6 +97,8 @@ function search(values: object): string {
 export interface RunFilter {
   tree?: string | null;
   key?: string | null;
+  /** How the run's id or its key begins. */
+  text?: string | null;
   status?: RunStatus | null;
   waiting_for?: string | null;
   limit?: number;
@@ -108,6 +115,12 @@ export interface EventFilter {
   limit?: number;
   cursor?: string | null;
 }
+
+/** Where a run is told of as it changes. */
+export const runStream = (id: string) => `/api/runs/${inPath(id)}/live`;
+/** Where the journal is told of as it grows. */
+export const journalStream = (filter: { trigger?: string | null; type?: string | null }) =>
+  `/api/events/live${search(filter)}`;
 
 const eventPath = (id: string, action: string, trigger?: string | null) =>
   `/api/events/${inPath(id)}${action}${search({ trigger })}`;
@@ -162,6 +175,14 @@ export const hub = {
       `/api/trees/${encodeURIComponent(name)}/validate`,
       { method: "POST", body: { text }, signal },
     ),
+  scenarios: (name: string, signal?: AbortSignal) =>
+    call<ScenarioList>(`/api/trees/${encodeURIComponent(name)}/scenarios`, { signal }),
+  /** Live a scenario, given as YAML, with this text of the tree: in virtual time, calling nobody. */
+  tryTree: (name: string, text: string, scenario: string) =>
+    call<Trial>(`/api/trees/${encodeURIComponent(name)}/try`, {
+      method: "POST",
+      body: { text, scenario },
+    }),
   /** Save, unless it has changed since: `was` is its ETag then, null for a tree that is new. */
   saveTree: async (name: string, text: string, was: string | null) => {
     const response = await answer(`/api/trees/${encodeURIComponent(name)}`, {
@@ -172,8 +193,8 @@ export const hub = {
     return (await response.json()) as Tree;
   },
 
-  approvals: (person: string, signal?: AbortSignal) =>
-    call<List<ApprovalItem>>(`/api/approvals${search({ person, limit: 100 })}`, { signal }),
+  approvals: (person: string, status: "pending" | "decided", signal?: AbortSignal) =>
+    call<List<ApprovalItem>>(`/api/approvals${search({ person, status, limit: 100 })}`, { signal }),
   approval: (id: string, signal?: AbortSignal) =>
     call<Approval>(`/api/approvals/${encodeURIComponent(id)}`, { signal }),
   decide: (
@@ -191,9 +212,22 @@ export const hub = {
       body: { ...given, how: "page" },
     }),
 
+  delegate: (id: string, given: { id: string; to: string; as: string; comment: string | null }) =>
+    call<HandedOver>(`/api/approvals/${encodeURIComponent(id)}/delegation`, {
+      method: "POST",
+      body: { ...given, how: "page" },
+    }),
+
   schedules: (signal?: AbortSignal) => call<List<Schedule>>("/api/schedules", { signal }),
   actOnSchedule: (id: string, action: "trigger" | "pause" | "resume") =>
     call(`/api/schedules/${inPath(id)}/${action}`, { method: "POST", body: {} }),
+
+  connections: (signal?: AbortSignal) => call<List<Connection>>("/api/connections", { signal }),
+  testConnection: (name: string) =>
+    call<ConnectionTest>(`/api/connections/${encodeURIComponent(name)}/test`, {
+      method: "POST",
+      body: {},
+    }),
 
   triggers: (signal?: AbortSignal) => call<List<Trigger>>("/api/triggers", { signal }),
 };

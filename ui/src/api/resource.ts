@@ -8,6 +8,8 @@ export interface Resource<T> {
   data: T | undefined;
   problem: Problem | undefined;
   refresh: () => void;
+  /** Take what was told elsewhere as if it had been answered. */
+  put: (data: T) => void;
 }
 
 interface Kept<T> {
@@ -78,10 +80,15 @@ export function useResource<T>(
   }, [key, every, turn]);
 
   const refresh = useCallback(() => setTurn((turn) => turn + 1), []);
+  const put = useCallback(
+    (data: T) => setKept({ key, text: JSON.stringify(data), data, problem: undefined }),
+    [key],
+  );
   const isOfKey = kept.key === key;
   return {
     data: isOfKey || keep ? kept.data : undefined,
     problem: isOfKey ? kept.problem : undefined,
     refresh,
+    put,
   };
 }

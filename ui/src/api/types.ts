@@ -197,6 +197,16 @@ export interface Trigger {
   name: string;
   kind: string;
   url: string | null;
+  provider: string | null;
+  topics: string[];
+  /** How often what was turned away since the process began, by the code of the error. */
+  refused: Record<string, number>;
+  consumer: {
+    state: "starting" | "waiting" | "consuming" | "paused" | "away" | "stopped";
+    detail: string | null;
+    lag: number;
+    dead: number;
+  } | null;
 }
 
 export interface Diagnostic {
@@ -276,6 +286,26 @@ export interface ApprovalItem {
   quorum: number;
   approvals: number;
   waiting_on: string[];
+  /** How it ended; "pending" while it is open. */
+  decision: string;
+  timed_out: boolean;
+  ended_at: string | null;
+  by: Decided[] | null;
+  delegations: PassedOn[] | null;
+}
+
+export interface PassedOn {
+  who: string;
+  to: string;
+  how: string;
+  at: string;
+  comment?: string | null;
+}
+
+export interface HandedOver {
+  who: string;
+  to: string;
+  at: string;
 }
 
 export interface Decided {
@@ -308,6 +338,7 @@ export interface Approval {
   approvals: number;
   approvers: string[];
   by: Decided[];
+  delegations?: PassedOn[];
   opened_at: string;
   deadline: string | null;
   ended_at: string | null;
@@ -335,4 +366,75 @@ export interface Schedule {
   note: string;
   next: string[];
   running: string[];
+}
+
+export interface ScenarioItem {
+  name: string;
+  scenario: JsonObject;
+}
+
+export interface ScenarioList {
+  items: ScenarioItem[];
+  file: string | null;
+  problems: Diagnostic[];
+}
+
+export interface SimulatedCall {
+  number: number;
+  run_id: string;
+  path: string;
+  action: string;
+  arguments: JsonObject;
+  at: string;
+  attempt: number;
+  outcome: "running" | "succeeded" | "failed" | "cancelled";
+  result: Json;
+  code: string | null;
+  message: string | null;
+}
+
+/** A scenario as it was lived in virtual time; the run that it is about is the first. */
+export interface Trial {
+  passed: boolean;
+  problems: Diagnostic[];
+  differences: { what: string; expected: string; got: string }[];
+  runs: Run[];
+  calls: SimulatedCall[];
+  events: {
+    event: CloudEvent;
+    trigger: string;
+    at: string;
+    status: string;
+    deliveries: { tree: string; subscription: string; outcome: Outcome; reason: string | null }[];
+  }[];
+  decisions: {
+    who: string;
+    decision: string;
+    at: string;
+    outcome: string;
+    message: string | null;
+  }[];
+  logs: string[];
+  began: string | null;
+  now: string | null;
+}
+
+export interface Connection {
+  name: string;
+  connector: string;
+  address: string | null;
+  problem: string | null;
+  use: {
+    at: string | null;
+    action: string | null;
+    failed_at: string | null;
+    failure: string | null;
+  };
+}
+
+/** `ok` is null where nothing can be asked without an effect. */
+export interface ConnectionTest {
+  ok: boolean | null;
+  detail: string;
+  milliseconds: number;
 }

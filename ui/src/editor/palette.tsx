@@ -1,7 +1,7 @@
-/** What can be put into a tree, to be found by typing, and to be dragged or clicked in. */
+/** Verbs to be found by typing: to be put into a tree by a click or a drag, or around a node. */
 
 import { useState } from "react";
-import type { Language, VerbInfo } from "../api/types";
+import type { VerbInfo } from "../api/types";
 import { Icon } from "../parts/icons";
 import { iconOf } from "../tree/kinds";
 
@@ -15,24 +15,30 @@ const GROUPS: [VerbInfo["group"], string][] = [
 export const DRAGGED_VERB = "application/x-hub-verb";
 
 export function Palette({
-  language,
+  label,
+  verbs,
+  isDraggable = false,
   onChoose,
   onClose,
 }: {
-  language: Language;
+  label: string;
+  verbs: VerbInfo[];
+  isDraggable?: boolean;
   onChoose: (info: VerbInfo) => void;
   onClose: () => void;
 }) {
   const [sought, setSought] = useState("");
   const fits = (info: VerbInfo) =>
     `${info.verb} ${info.doc}`.toLowerCase().includes(sought.toLowerCase());
-  const first = GROUPS.flatMap(([group]) =>
-    language.verbs.filter((info) => info.group === group && fits(info)),
-  )[0];
+  const found = GROUPS.flatMap(([group]) =>
+    verbs.filter((info) => info.group === group && fits(info)),
+  );
+  const named = found.find((info) => info.verb.startsWith(sought.toLowerCase()));
+  const first = named ?? found[0];
   return (
     <section
       className="palette"
-      aria-label="Nodes to add"
+      aria-label={label}
       onKeyDown={(event) => {
         if (event.key === "Escape") onClose();
       }}
@@ -41,7 +47,7 @@ export function Palette({
         <input
           type="search"
           aria-label="Find a node"
-          placeholder="Find a node"
+          placeholder={label}
           // biome-ignore lint/a11y/noAutofocus: it was opened to be typed into
           autoFocus
           value={sought}
@@ -55,18 +61,19 @@ export function Palette({
         </button>
       </div>
       <div className="palette-list">
+        {found.length === 0 && <p className="soft small pad">Nothing of that name.</p>}
         {GROUPS.map(([group, title]) => {
-          const verbs = language.verbs.filter((info) => info.group === group && fits(info));
-          return verbs.length === 0 ? null : (
+          const listed = found.filter((info) => info.group === group);
+          return listed.length === 0 ? null : (
             <div key={group}>
               <h3>{title}</h3>
               <ul>
-                {verbs.map((info) => (
+                {listed.map((info) => (
                   <li key={info.verb}>
                     <button
                       type="button"
-                      className={`palette-item group-${info.group}`}
-                      draggable
+                      className={`palette-item group-${info.group} ${info === first && sought ? "first" : ""}`}
+                      draggable={isDraggable}
                       title={info.doc}
                       onDragStart={(event) => {
                         event.dataTransfer.setData(DRAGGED_VERB, info.verb);

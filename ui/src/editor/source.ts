@@ -1,15 +1,17 @@
 /** The text of a tree, read: where each part stands, and what is wrong with it as YAML. */
 
 import {
+  Composer,
   type Document,
   isMap,
   isPair,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   type Pair,
-  parseDocument,
+  Parser,
   type YAMLMap,
   type YAMLSeq,
 } from "yaml";
@@ -25,26 +27,87 @@ export interface Source {
   faults: Diagnostic[];
 }
 
+/** Milliseconds after which reading lets the page draw, and goes on behind that. */
+const SLICE = 8;
+
+let latest: Source | null = null;
+
+/** Read a text; the last one that was read is remembered. Nobody may change what it gives. */
 export function read(text: string): Source {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, version: "1.2" });
-  const faults = document.errors.map((error) => {
-    const at = lines.linePos(error.pos[0]);
+  if (latest?.text === text) return latest;
+  const reading = new Reading(text);
+  for (const _ of reading.steps());
+  latest = reading.end();
+  return latest;
+}
+
+/** Read a text piece by piece, so that a long one holds up no frame. Null when it is given up. */
+export async function readSoon(text: string, signal: AbortSignal): Promise<Source | null> {
+  if (latest?.text === text) return latest;
+  const reading = new Reading(text);
+  let began = performance.now();
+  for (const _ of reading.steps()) {
+    if (performance.now() - began < SLICE) continue;
+    await new Promise((go) => setTimeout(go));
+    if (signal.aborted) return null;
+    began = performance.now();
+  }
+  await new Promise((go) => setTimeout(go));
+  if (signal.aborted) return null;
+  latest = reading.end();
+  return latest;
+}
+
+/** What `parseDocument` of the YAML library does, in steps. */
+class Reading {
+  private readonly lines = new LineCounter();
+  private readonly parser = new Parser(this.lines.addNewLine);
+  private readonly composer = new Composer({ version: "1.2", lineCounter: this.lines });
+  private readonly documents: Document.Parsed[] = [];
+
+  constructor(private readonly text: string) {}
+
+  *steps(): Generator<void> {
+    this.lines.addNewLine(0);
+    for (const lexeme of new Lexer().lex(this.text)) {
+      for (const token of this.parser.next(lexeme)) this.take(this.composer.next(token));
+      yield;
+    }
+    for (const token of this.parser.end()) this.take(this.composer.next(token));
+  }
+
+  end(): Source {
+    this.take(this.composer.end(true, this.text.length));
+    const [document, another] = this.documents;
+    if (!document) throw new Error("the YAML library has given no document");
+    const faults = document.errors.map((error) => this.fault(error.pos[0], error.message));
+    if (another) faults.push(this.fault(another.range[0], "a tree's file holds one document"));
+    let value: JsonObject = {};
+    if (faults.length === 0) {
+      const plain = document.toJS({ maxAliasCount: 100 });
+      if (isObject(plain)) value = plain;
+    }
+    return { text: this.text, document, lines: this.lines, value, faults };
+  }
+
+  private take(documents: Iterable<Document.Parsed>): void {
+    for (const document of documents) this.documents.push(document);
+  }
+
+  private fault(offset: number, message: string): Diagnostic {
+    const at = this.lines.linePos(offset);
     return {
-      message: error.message.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "") ?? "",
-      severity: "error" as const,
+      message: message.split("\n")[0] ?? "",
+      severity: "error",
       code: "syntax",
       line: at.line,
       column: at.col,
     };
-  });
-  let value: JsonObject = {};
-  if (faults.length === 0) {
-    const plain = document.toJS({ maxAliasCount: 100 });
-    if (isObject(plain)) value = plain;
   }
-  return { text, document, lines, value, faults };
 }
+
+/** What stands for a text that has not been read so far: nothing. */
+export const UNREAD: Source = new Reading("").end();
 
 export type Found = Node | Pair;
 

@@ -36,7 +36,7 @@ import {
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import type { Ref } from "react";
-import { useEffect, useImperativeHandle, useRef } from "react";
+import { useCallback, useEffect, useImperativeHandle, useRef } from "react";
 import type { Diagnostic, Language } from "../api/types";
 
 const colours = HighlightStyle.define([
@@ -136,8 +136,10 @@ export interface TextProps {
   language: Language | undefined;
   events: string[];
   diagnostics: Diagnostic[];
-  onText: (text: string) => void;
+  /** `isTyped` tells what is being written from what was changed as a whole. */
+  onText: (text: string, isTyped: boolean) => void;
   onCursor: (offset: number) => void;
+  onLeave: () => void;
 }
 
 export default function Text(props: TextProps) {
@@ -147,6 +149,7 @@ export default function Text(props: TextProps) {
   const latest = useRef(props);
   latest.current = props;
   const editable = useRef(new Compartment());
+  const isWhole = useRef(false);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the editor is made once, and told later
   useEffect(() => {
@@ -197,7 +200,10 @@ export default function Text(props: TextProps) {
             spellcheck: "false",
           }),
           EditorView.updateListener.of((update) => {
-            if (update.docChanged) latest.current.onText(update.state.doc.toString());
+            if (update.docChanged) {
+              latest.current.onText(update.state.doc.toString(), !isWhole.current);
+            }
+            if (update.focusChanged && !update.view.hasFocus) latest.current.onLeave();
             if (
               update.selectionSet &&
               update.transactions.some((one) => one.isUserEvent("select"))
@@ -219,18 +225,29 @@ export default function Text(props: TextProps) {
     if (shown) shown.dispatch(setDiagnostics(shown.state, marksOf(shown.state, diagnostics)));
   }, [diagnostics]);
 
+  const whole = useCallback((change: () => void) => {
+    isWhole.current = true;
+    try {
+      change();
+    } finally {
+      isWhole.current = false;
+    }
+  }, []);
+
   useImperativeHandle(
     handle,
     () => ({
       change: (piece) => {
-        view.current?.dispatch({
-          changes: piece,
-          userEvent: "input.canvas",
-          scrollIntoView: false,
-        });
+        whole(() =>
+          view.current?.dispatch({
+            changes: piece,
+            userEvent: "input.canvas",
+            scrollIntoView: false,
+          }),
+        );
       },
-      undo: () => view.current && undo(view.current),
-      redo: () => view.current && redo(view.current),
+      undo: () => whole(() => view.current && undo(view.current)),
+      redo: () => whole(() => view.current && redo(view.current)),
       show: (span, options = {}) => {
         const shown = view.current;
         if (!shown) return;
@@ -253,7 +270,7 @@ export default function Text(props: TextProps) {
       },
       focus: () => view.current?.focus(),
     }),
-    [],
+    [whole],
   );
 
   return <div className="text-editor" ref={place} />;

@@ -40,6 +40,7 @@ tell("idle", <path d="M8 8h.01" />, {
   pending: "to come",
   unmatched: "unmatched",
   none: "not delivered",
+  untested: "not to be tested",
   no_run: "no run",
 });
 tell("idle", <path d="M5.5 5.5 8 8l-2.5 2.500M8.5 5.5 11 8l-2.5 2.5" />, {

@@ -30,6 +30,7 @@ import { Icon } from "../parts/icons";
 import { StatusSign, toneOf, wordOf } from "../parts/status";
 import { Countdown } from "../parts/time";
 import { useTheme } from "../theme";
+import { FindBar, isSought } from "./find";
 import { iconOf } from "./kinds";
 import { type Direction, layout, type Placed } from "./layout";
 import type { OutlineNode } from "./outline";
@@ -55,6 +56,7 @@ interface CardData extends Record<string, unknown> {
   isRoot: boolean;
   isDropTarget: boolean;
   isDraggable: boolean;
+  isFound: boolean;
 }
 
 type CardNode = Node<CardData, "card">;
@@ -111,6 +113,7 @@ function Drawing({
   const frame = useRef<HTMLDivElement>(null);
   const [direction, setDirection] = useState<Direction>(rememberedDirection);
   const [dropAt, setDropAt] = useState<string | null>(null);
+  const [sought, setSought] = useState<string | null>(null);
   const theme = useTheme();
   const placed = useMemo(() => layout(roots, direction, CARD), [roots, direction]);
   const shape = useMemo(
@@ -118,55 +121,58 @@ function Drawing({
     [placed, direction],
   );
 
-  const nodes = useMemo<CardNode[]>(
+  const found = useMemo(
     () =>
-      placed.map(({ node, parent, x, y }) => {
-        const mark = marks?.get(node.path) ?? {};
-        return {
-          id: node.path,
-          type: "card",
-          position: { x, y },
-          width: CARD.width,
-          height: CARD.height,
-          data: {
-            node,
-            mark,
-            direction,
-            isRoot: parent === null,
-            isDropTarget: dropAt === node.path,
-            isDraggable: !!onDragCard && parent !== null,
-          },
-          selected: node.path === selected,
-          draggable: false,
-          connectable: false,
-          ariaLabel: described(node, mark),
-        };
-      }),
-    [placed, marks, selected, direction, dropAt, onDragCard],
+      sought === null
+        ? []
+        : placed.filter(({ node }) => isSought(node, sought)).map(({ node }) => node.path),
+    [placed, sought],
   );
-  const edges = useMemo<Edge[]>(
-    () =>
-      placed.flatMap(({ node, parent }) => {
-        if (!parent) return [];
-        const status = marks?.get(node.path)?.status;
-        const isReached = status && status !== "pending";
-        return [
-          {
-            id: `${parent.path} ${node.path}`,
-            source: parent.path,
-            target: node.path,
-            type: "smoothstep",
-            pathOptions: { borderRadius: 10 },
-            focusable: false,
-            className: isReached ? `reached tone-${toneOf(status)}` : "",
-          } as Edge,
-        ];
-      }),
-    [placed, marks],
-  );
+  const drawn = useRef(new Map<string, CardNode>());
+  const nodes = useMemo<CardNode[]>(() => {
+    const before = drawn.current;
+    const isFound = new Set(found);
+    const all = placed.map((one) => {
+      const { node, parent } = one;
+      const path = node.path;
+      const mark = marks?.get(path) ?? NO_MARK;
+      const made = cardOf(one, {
+        node,
+        mark,
+        direction,
+        isRoot: parent === null,
+        isDropTarget: dropAt === path,
+        isDraggable: !!onDragCard && parent !== null,
+        isFound: isFound.has(path),
+      });
+      made.selected = path === selected;
+      // What has not changed keeps its identity, so that it is not drawn again.
+      const old = before.get(path);
+      return old && isSameCard(old, made) ? old : made;
+    });
+    drawn.current = new Map(all.map((one) => [one.id, one]));
+    return all;
+  }, [placed, marks, selected, direction, dropAt, onDragCard, found]);
+  const lines = useRef(new Map<string, Edge>());
+  const edges = useMemo<Edge[]>(() => {
+    const before = lines.current;
+    const all = placed.flatMap(({ node, parent }) => {
+      if (!parent) return [];
+      const status = marks?.get(node.path)?.status;
+      const className = status && status !== "pending" ? `reached tone-${toneOf(status)}` : "";
+      const id = `${parent.path} ${node.path}`;
+      const old = before.get(id);
+      return [old?.className === className ? old : lineOf(id, parent, node, className)];
+    });
+    lines.current = new Map(all.map((one) => [one.id, one]));
+    return all;
+  }, [placed, marks]);
 
+  const hasFocus = useRef(false);
+  /** The size of the plane; to ask the document each time would make it lay everything out. */
+  const size = useRef({ width: 0, height: 0 });
   const show = useCallback(
-    (isSmooth: boolean) => fit(flow, frame.current, placed, isSmooth ? 220 : 0),
+    (isSmooth: boolean) => fit(flow, size.current, placed, isSmooth ? 220 : 0),
     [flow, placed],
   );
   // The whole tree is shown when it is opened or turned, not at each change of it.
@@ -175,10 +181,28 @@ function Drawing({
     const timer = window.setTimeout(() => show(false), 0);
     return () => window.clearTimeout(timer);
   }, [direction, roots.length === 0]);
+  // In a window of another size it is shown whole again, unless one has moved it oneself.
+  const isMoved = useRef(false);
+  const showAgain = useRef(show);
+  showAgain.current = show;
+  useEffect(() => {
+    const plane = frame.current?.querySelector(".canvas-plane");
+    if (!plane) return;
+    const watch = new ResizeObserver(([entry]) => {
+      if (entry) size.current = entry.contentRect;
+      if (!isMoved.current) showAgain.current(false);
+    });
+    watch.observe(plane);
+    return () => watch.disconnect();
+  }, []);
   // When the tree has changed its shape, what is selected stays in sight.
   // biome-ignore lint/correctness/useExhaustiveDependencies: only when the shape changes
   useEffect(() => {
-    keepInSight(flow, frame.current, placed, selected);
+    keepInSight(flow, size.current, placed, selected);
+    // The card that had the focus may be gone: what is selected now has it, so that keys go on.
+    if (hasFocus.current && document.activeElement === document.body && selected) {
+      focusOn(selected);
+    }
   }, [shape, selected]);
 
   function turn() {
@@ -191,15 +215,33 @@ function Drawing({
     }
   }
 
+  function focusOn(path: string) {
+    frame.current
+      ?.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(path)}"]`)
+      ?.focus({ preventScroll: true });
+  }
+
   function onKeyDown(event: KeyboardEvent) {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "f") {
+      event.preventDefault();
+      event.stopPropagation();
+      setSought(sought ?? "");
+      return;
+    }
+    const zoom = ZOOMS[event.key];
+    if (zoom && !(event.target as Element).closest("input, select, textarea")) {
+      event.preventDefault();
+      if (zoom === "in") flow.zoomIn({ duration: 120 });
+      else if (zoom === "out") flow.zoomOut({ duration: 120 });
+      else show(true);
+      return;
+    }
     const step = neighbour(event.key, direction, placed, selected);
     if (step && !event.altKey && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       event.stopPropagation();
       onSelect(step);
-      frame.current
-        ?.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(step)}"]`)
-        ?.focus({ preventScroll: true });
+      focusOn(step);
       return;
     }
     onKey?.(event, selected);
@@ -210,6 +252,13 @@ function Drawing({
       className={`canvas ${direction}`}
       ref={frame}
       onKeyDown={onKeyDown}
+      onFocus={() => {
+        hasFocus.current = true;
+      }}
+      onBlur={(event) => {
+        const next = event.relatedTarget;
+        if (next && !frame.current?.contains(next)) hasFocus.current = false;
+      }}
       onCopy={(event) => onClipboard?.(event, selected)}
       onCut={(event) => onClipboard?.(event, selected)}
       onPaste={(event) => onClipboard?.(event, selected)}
@@ -226,6 +275,16 @@ function Drawing({
         <button
           type="button"
           className="icon-button"
+          onClick={() => setSought(sought === null ? "" : null)}
+          aria-label="Find"
+          aria-pressed={sought !== null}
+          title="Find (Ctrl F)"
+        >
+          <Icon name="search" />
+        </button>
+        <button
+          type="button"
+          className="icon-button"
           onClick={turn}
           aria-label={direction === "across" ? "Lay out downwards" : "Lay out across"}
           title={direction === "across" ? "Lay out downwards" : "Lay out across"}
@@ -235,7 +294,10 @@ function Drawing({
         <button
           type="button"
           className="icon-button"
-          onClick={() => show(true)}
+          onClick={() => {
+            isMoved.current = false;
+            show(true);
+          }}
           aria-label="Show all"
           title="Show all"
         >
@@ -243,6 +305,19 @@ function Drawing({
         </button>
       </div>
       <div className="canvas-plane">
+        {sought !== null && (
+          <FindBar
+            sought={sought}
+            found={found}
+            selected={selected}
+            onSought={setSought}
+            onSelect={onSelect}
+            onClose={() => {
+              setSought(null);
+              if (selected) focusOn(selected);
+            }}
+          />
+        )}
         {roots.length === 0 && empty}
         <ReactFlow<CardNode>
           nodes={nodes}
@@ -251,6 +326,9 @@ function Drawing({
           colorMode={theme}
           onNodeClick={(_, node) => onSelect(node.id)}
           onPaneClick={() => onSelect(null)}
+          onMoveStart={(event) => {
+            if (event) isMoved.current = true;
+          }}
           onNodesChange={(changes) => {
             for (const change of changes) {
               if (change.type === "select" && change.selected) onSelect(change.id);
@@ -309,6 +387,71 @@ function Drawing({
   );
 }
 
+const NO_MARK: Mark = {};
+const ZOOMS: Record<string, "in" | "out" | "all"> = {
+  "+": "in",
+  "=": "in",
+  "-": "out",
+  "0": "all",
+};
+
+function cardOf({ node, x, y }: Placed, data: CardData): CardNode {
+  const isAcross = data.direction === "across";
+  return {
+    // Told beforehand, or each card would be drawn once out of sight to be measured.
+    handles: [
+      isAcross
+        ? { type: "target", position: Position.Left, x: 0, y: CARD.height / 2 }
+        : { type: "target", position: Position.Top, x: CARD.width / 2, y: 0 },
+      isAcross
+        ? { type: "source", position: Position.Right, x: CARD.width, y: CARD.height / 2 }
+        : { type: "source", position: Position.Bottom, x: CARD.width / 2, y: CARD.height },
+    ],
+    id: node.path,
+    type: "card",
+    position: { x, y },
+    width: CARD.width,
+    height: CARD.height,
+    data,
+    draggable: false,
+    connectable: false,
+    ariaLabel: described(node, data.mark),
+  };
+}
+
+function lineOf(id: string, from: OutlineNode, to: OutlineNode, className: string): Edge {
+  return {
+    id,
+    source: from.path,
+    target: to.path,
+    type: "smoothstep",
+    pathOptions: { borderRadius: 10 },
+    focusable: false,
+    className,
+  } as Edge;
+}
+
+function isSameCard(one: CardNode, other: CardNode): boolean {
+  return (
+    one.selected === other.selected &&
+    one.position.x === other.position.x &&
+    one.position.y === other.position.y &&
+    one.ariaLabel === other.ariaLabel &&
+    isSameFlat(one.data, other.data, ["node", "mark"]) &&
+    isSameFlat(one.data.node, other.data.node, ["place", "children"]) &&
+    one.data.node.children.length === other.data.node.children.length &&
+    isSameFlat(one.data.mark, other.data.mark, ["fault"]) &&
+    one.data.mark.fault?.message === other.data.mark.fault?.message &&
+    one.data.mark.fault?.severity === other.data.mark.fault?.severity
+  );
+}
+
+function isSameFlat(one: object, other: object, but: string[]): boolean {
+  const [a, b] = [one as Record<string, unknown>, other as Record<string, unknown>];
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => but.includes(key) || a[key] === b[key]);
+}
+
 function described(node: OutlineNode, mark: Mark): string {
   return [
     node.slot,
@@ -338,10 +481,13 @@ function within(event: DragEvent): { x: number; y: number } {
 type Flow = ReturnType<typeof useReactFlow<CardNode>>;
 
 /** Everything in view, but never so small that it cannot be read: a large tree shows its beginning. */
-function fit(flow: Flow, frame: HTMLElement | null, placed: Placed[], duration: number): void {
-  const plane = frame?.querySelector(".canvas-plane");
-  if (!plane || placed.length === 0) return;
-  const { width, height } = plane.getBoundingClientRect();
+function fit(
+  flow: Flow,
+  { width, height }: { width: number; height: number },
+  placed: Placed[],
+  duration: number,
+): void {
+  if (width === 0 || placed.length === 0) return;
   const left = Math.min(...placed.map((one) => one.x));
   const top = Math.min(...placed.map((one) => one.y));
   const right = Math.max(...placed.map((one) => one.x)) + CARD.width;
@@ -362,14 +508,12 @@ function fit(flow: Flow, frame: HTMLElement | null, placed: Placed[], duration: 
 
 function keepInSight(
   flow: Flow,
-  frame: HTMLElement | null,
+  { width, height }: { width: number; height: number },
   placed: Placed[],
   path: string | null,
 ): void {
-  const plane = frame?.querySelector(".canvas-plane");
   const one = placed.find(({ node }) => node.path === path);
-  if (!plane || !one) return;
-  const { width, height } = plane.getBoundingClientRect();
+  if (width === 0 || !one) return;
   const { x, y, zoom } = flow.getViewport();
   const left = one.x * zoom + x;
   const top = one.y * zoom + y;
@@ -412,7 +556,7 @@ function neighbour(
 }
 
 const Card = memo(function Card({ data, selected }: NodeProps<CardNode>) {
-  const { node, mark, direction, isRoot, isDropTarget, isDraggable } = data;
+  const { node, mark, direction, isRoot, isDropTarget, isDraggable, isFound } = data;
   const tone = mark.status ? `tone-${toneOf(mark.status)}` : `group-${node.group}`;
   const [enter, leave] =
     direction === "across" ? [Position.Left, Position.Right] : [Position.Top, Position.Bottom];
@@ -425,6 +569,7 @@ const Card = memo(function Card({ data, selected }: NodeProps<CardNode>) {
         selected ? "selected" : "",
         mark.fault ? `fault-${mark.fault.severity}` : "",
         isDropTarget ? "drop" : "",
+        isFound ? "found" : "",
         isDraggable ? "nopan" : "",
       ].join(" ")}
       draggable={isDraggable}

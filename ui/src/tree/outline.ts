@@ -4,7 +4,7 @@
  * shown as what it is.
  */
 
-import type { Json, JsonObject, Language, VerbInfo } from "../api/types";
+import type { Json, JsonObject, Language, Run, TreeDocument, VerbInfo } from "../api/types";
 
 export type Place = (string | number)[];
 
@@ -264,4 +264,31 @@ export function outlineOfPaths(
     (parent ? parent.children : roots).push(made);
   }
   return roots;
+}
+
+export function findNode(roots: OutlineNode[], path: string): OutlineNode | null {
+  for (const root of roots) for (const node of walk(root)) if (node.path === path) return node;
+  return null;
+}
+
+/** The shape of a run: of its definition, or where that is not at hand of what it has reached. */
+export function runShape(
+  run: Run,
+  definition: TreeDocument | undefined,
+  words: Words,
+): OutlineNode[] {
+  const drawn = definition && outline({ do: definition.do ?? null }, words);
+  if (!drawn) return outlineOfPaths(Object.entries(run.nodes));
+  return [titled(drawn, definition as unknown as JsonObject)];
+}
+
+/** The root is called as the tree is, and says what starts it. */
+export function titled(root: OutlineNode, document: JsonObject): OutlineNode {
+  const { start, tree, title } = document;
+  const name = isObject(start) ? start.event : start;
+  return {
+    ...root,
+    label: String(title ?? tree ?? "tree"),
+    summary: name ? `starts with ${String(name)}` : root.summary,
+  };
 }

@@ -4,10 +4,10 @@ import { type FormEvent, useRef, useState } from "react";
 import { runAddress } from "../address";
 import { hub, Problem } from "../api/client";
 import { useResource } from "../api/resource";
-import type { Answer, Approval, FormField, JsonObject } from "../api/types";
+import type { Answer, Approval, FormField, HandedOver, JsonObject } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/link";
-import { Empty, Facts, Field, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
+import { Dialog, Empty, Facts, Field, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
 import { Status } from "../parts/status";
 import { Countdown, Time } from "../parts/time";
 import { usePerson } from "../person";
@@ -87,6 +87,19 @@ function Decisions({ approval }: { approval: Approval }) {
   return (
     <Panel flush title="Who has said what">
       <ul className="lines">
+        {(approval.delegations ?? []).map((one) => (
+          <li key={`${one.who} ${one.to}`} className="line decision">
+            <Icon name="forward" />
+            <span className="grow break">
+              <strong>{one.who}</strong> passed it on to <strong>{one.to}</strong>{" "}
+              <span className="faint">by {one.how}</span>
+              {one.comment && <span className="comment">{one.comment}</span>}
+            </span>
+            <span className="faint small">
+              <Time at={one.at} />
+            </span>
+          </li>
+        ))}
         {approval.by.map((one) => (
           <li key={one.who} className="line decision">
             <Status status={one.decision === "approve" ? "approved" : "rejected"} />
@@ -105,6 +118,9 @@ function Decisions({ approval }: { approval: Approval }) {
             <span className="grow break">{who}</span>
           </li>
         ))}
+        {approval.by.length + approval.waiting_on.length === 0 && (
+          <li className="line soft">Nobody.</li>
+        )}
       </ul>
     </Panel>
   );
@@ -115,6 +131,8 @@ function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDo
   const [comment, setComment] = useState("");
   const [form, setForm] = useState<JsonObject>({});
   const [told, setTold] = useState<Answer | null>(null);
+  const [passedOn, setPassedOn] = useState<HandedOver | null>(null);
+  const [isPassing, setPassing] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [isBusy, setBusy] = useState(false);
   // One click is one decision, also when its answer was lost and it is sent again.
@@ -184,6 +202,14 @@ function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDo
             </div>
           </div>
         )}
+        {passedOn && (
+          <div className="note good" role="status">
+            <Icon name="check" />
+            <div>
+              Recorded: {passedOn.to} decides in the place of {passedOn.who}.
+            </div>
+          </div>
+        )}
         {problem && <ProblemNote problem={problem} />}
         <div className="decide-buttons">
           <button
@@ -205,8 +231,90 @@ function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDo
             <Icon name="cross" /> Reject
           </button>
         </div>
+        <button type="button" className="button" disabled={isBusy} onClick={() => setPassing(true)}>
+          <Icon name="forward" /> Pass it on
+        </button>
       </form>
+      {isPassing && (
+        <PassOn
+          id={id}
+          person={person.trim()}
+          onClose={() => setPassing(false)}
+          onDone={(done) => {
+            setPassing(false);
+            setPassedOn(done);
+            setTold(null);
+            setProblem(null);
+            onDone();
+          }}
+        />
+      )}
     </Panel>
+  );
+}
+
+/** Somebody else decides instead; it stays one voice. */
+function PassOn({
+  id,
+  person,
+  onClose,
+  onDone,
+}: {
+  id: string;
+  person: string;
+  onClose: () => void;
+  onDone: (done: HandedOver) => void;
+}) {
+  const [from, setFrom] = useState(person);
+  const [to, setTo] = useState("");
+  const [comment, setComment] = useState("");
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const click = useRef(crypto.randomUUID());
+  async function pass(event: FormEvent) {
+    event.preventDefault();
+    try {
+      const given = { id: click.current, to: to.trim(), as: from.trim() };
+      onDone(await hub.delegate(id, { ...given, comment: comment.trim() || null }));
+    } catch (error) {
+      if (!(error instanceof Problem)) return;
+      setProblem(error);
+      if (error.status !== 0) click.current = crypto.randomUUID();
+    }
+  }
+  return (
+    <Dialog title="Pass the decision on" onClose={onClose}>
+      <form onSubmit={pass}>
+        <Field label="Whose decision">
+          <input
+            type="text"
+            required
+            value={from}
+            onChange={(event) => setFrom(event.target.value)}
+          />
+        </Field>
+        <Field label="Who decides instead" hint="They are told by mail, as you were.">
+          <input
+            type="text"
+            required
+            placeholder="eve@example.com"
+            value={to}
+            onChange={(event) => setTo(event.target.value)}
+          />
+        </Field>
+        <Field label="Why">
+          <input type="text" value={comment} onChange={(event) => setComment(event.target.value)} />
+        </Field>
+        {problem && <ProblemNote problem={problem} />}
+        <footer>
+          <button type="button" className="button" onClick={onClose}>
+            Keep it
+          </button>
+          <button type="submit" className="button primary">
+            <Icon name="forward" /> Pass it on
+          </button>
+        </footer>
+      </form>
+    </Dialog>
   );
 }
 

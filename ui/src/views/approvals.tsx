@@ -1,31 +1,50 @@
-/** What waits for people to decide. */
+/** What waits for people to decide, and what they have decided. */
 
 import { useEffect, useState } from "react";
+import { go, withQuery } from "../address";
 import { hub } from "../api/client";
 import { useResource } from "../api/resource";
+import type { ApprovalItem } from "../api/types";
 import { Link } from "../parts/link";
-import { Empty, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
+import { Empty, Page, Panel, ProblemNote, Segments, Skeleton } from "../parts/parts";
+import { Status } from "../parts/status";
 import { Countdown, Time } from "../parts/time";
 import { usePerson } from "../person";
 
-export function ApprovalsView() {
+export function ApprovalsView({ query }: { query: URLSearchParams }) {
+  const isDecided = query.get("status") === "decided";
+  const status = isDecided ? "decided" : "pending";
   const [person, setPerson] = usePerson();
   const [asked, setAsked] = useState(person);
   useEffect(() => {
     const timer = window.setTimeout(() => setAsked(person.trim()), 250);
     return () => window.clearTimeout(timer);
   }, [person]);
-  const approvals = useResource(`approvals ${asked}`, (signal) => hub.approvals(asked, signal), {
-    every: 2000,
-    keep: true,
-  });
+  const approvals = useResource(
+    `approvals ${status} ${asked}`,
+    (signal) => hub.approvals(asked, status, signal),
+    { every: isDecided ? 10_000 : 2000 },
+  );
   return (
     <Page title="Approvals" actions={<span className="live">live</span>}>
       <search className="filters">
+        <Segments
+          label="Which of them"
+          value={status}
+          onChange={(next) => go(withQuery({ status: next === "decided" ? next : null }))}
+          options={[
+            ["pending", "Waiting"],
+            ["decided", "Decided"],
+          ]}
+        />
         <input
           type="search"
           aria-label="Your address"
-          placeholder="Your address: only what waits for you"
+          placeholder={
+            isDecided
+              ? "Your address: only what you decided"
+              : "Your address: only what waits for you"
+          }
           className="wide-input"
           value={person}
           onChange={(event) => setPerson(event.target.value)}
@@ -44,42 +63,78 @@ export function ApprovalsView() {
         ) : !approvals.data ? (
           <Skeleton />
         ) : approvals.data.items.length === 0 ? (
-          <Empty
-            icon="approvals"
-            title={asked ? "Nothing waits for you" : "Nothing waits for anybody"}
-          >
-            An approval appears here when a run comes to an <code>approval</code> node, and stays
-            until enough have decided.
-          </Empty>
+          isDecided ? (
+            <Empty
+              icon="approvals"
+              title={asked ? "You have decided nothing yet" : "Nothing has been decided yet"}
+            >
+              Who decided what stands here as long as the run that asked is known.
+            </Empty>
+          ) : (
+            <Empty
+              icon="approvals"
+              title={asked ? "Nothing waits for you" : "Nothing waits for anybody"}
+            >
+              An approval appears here when a run comes to an <code>approval</code> node, and stays
+              until enough have decided.
+            </Empty>
+          )
         ) : (
           <ul className="lines">
             {approvals.data.items.map((one) => (
               <li key={one.id}>
-                <Link className="line inbox" href={`/approvals/${one.id}`}>
-                  <span className="grow">
-                    <strong className="break">{one.title}</strong>
-                    <span className="faint small inbox-about break">
-                      {one.run_id} · waits on {one.waiting_on.join(", ") || "nobody"}
-                    </span>
-                  </span>
-                  <span className="badge">
-                    {one.approvals} of {one.quorum}
-                  </span>
-                  <span className="faint small">
-                    {one.deadline ? (
-                      <span className="tone-wait">
-                        <Countdown until={one.deadline} />
-                      </span>
-                    ) : (
-                      <Time at={one.opened_at} />
-                    )}
-                  </span>
-                </Link>
+                {isDecided ? <DecidedLine one={one} /> : <WaitingLine one={one} />}
               </li>
             ))}
           </ul>
         )}
       </Panel>
     </Page>
+  );
+}
+
+function WaitingLine({ one }: { one: ApprovalItem }) {
+  return (
+    <Link className="line inbox" href={`/approvals/${one.id}`}>
+      <span className="grow">
+        <strong className="break">{one.title}</strong>
+        <span className="faint small inbox-about break">
+          {one.run_id} · waits on {one.waiting_on.join(", ") || "nobody"}
+        </span>
+      </span>
+      <span className="badge">
+        {one.approvals} of {one.quorum}
+      </span>
+      <span className="faint small">
+        {one.deadline ? (
+          <span className="tone-wait">
+            <Countdown until={one.deadline} />
+          </span>
+        ) : (
+          <Time at={one.opened_at} />
+        )}
+      </span>
+    </Link>
+  );
+}
+
+function DecidedLine({ one }: { one: ApprovalItem }) {
+  const said = (one.by ?? []).map(
+    (by) => `${by.who} ${by.decision === "approve" ? "approved" : "rejected"} by ${by.how}`,
+  );
+  const passed = (one.delegations ?? []).map((by) => `${by.who} passed it on to ${by.to}`);
+  return (
+    <Link className="line inbox" href={`/approvals/${one.id}`}>
+      <span className="grow">
+        <strong className="break">{one.title}</strong>
+        <span className="faint small inbox-about break">
+          {[...passed, ...said].join(", ") || "nobody has decided"} · {one.run_id}
+        </span>
+      </span>
+      <Status status={one.timed_out ? "timed_out" : one.decision} />
+      <span className="faint small">
+        <Time at={one.ended_at} />
+      </span>
+    </Link>
   );
 }

@@ -1,15 +1,16 @@
 /** The journal: every event that came in, newest first, with what became of it. */
 
-import { eventAddress, go, withQuery } from "../address";
-import { type EventFilter, hub } from "../api/client";
+import { useEffect, useState } from "react";
+import { eventAddress } from "../address";
+import { type EventFilter, hub, journalStream } from "../api/client";
+import { useLive, useSoon } from "../api/live";
 import { useResource } from "../api/resource";
 import type { EventStatus, JournalEvent } from "../api/types";
-import { Icon } from "../parts/icons";
+import { ClearFilters, FilterSelect, FilterText, optionsOf, Pager } from "../parts/filters";
 import { Link } from "../parts/link";
 import { CodeLine, Empty, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
 import { Status, StatusSign, wordOf } from "../parts/status";
 import { Time } from "../parts/time";
-import { FilterText } from "./runs";
 
 const STATUSES: EventStatus[] = ["accepted", "delivered", "unmatched", "duplicate", "dead"];
 
@@ -33,56 +34,49 @@ export function EventsView({ query }: { query: URLSearchParams }) {
     limit: 50,
   };
   const isFiltered = !!(filter.status || filter.trigger || filter.type || filter.key || within);
+  const [isLive, setLive] = useState(false);
   const events = useResource(
     JSON.stringify([filter, within]),
     (signal) => hub.events({ ...filter, since: sinceOf(within) }, signal),
-    { every: filter.cursor ? null : 2000, keep: true },
+    { every: filter.cursor ? null : isLive ? 15_000 : 2000, keep: true },
   );
+  const refreshSoon = useSoon(events.refresh);
+  // What the tail tells may be of another status or key: the list is asked for anew.
+  const isOpen = useLive(
+    filter.cursor
+      ? null
+      : journalStream({ trigger: filter.trigger ?? null, type: filter.type ?? null }),
+    { event: refreshSoon, problem: refreshSoon },
+  );
+  useEffect(() => setLive(isOpen), [isOpen]);
   const triggers = useResource("triggers", hub.triggers);
   const hook = triggers.data?.items.find((trigger) => trigger.url)?.url;
   return (
     <Page title="Events" actions={!filter.cursor && <span className="live">live</span>}>
       <search className="filters">
-        <select
-          aria-label="Status"
-          value={filter.status ?? ""}
-          onChange={(event) => go(withQuery({ status: event.target.value, cursor: null }))}
-        >
-          <option value="">Any status</option>
-          {STATUSES.map((status) => (
-            <option key={status} value={status}>
-              {wordOf(status)}
-            </option>
-          ))}
-        </select>
-        <select
-          aria-label="Trigger"
-          value={filter.trigger ?? ""}
-          onChange={(event) => go(withQuery({ trigger: event.target.value, cursor: null }))}
-        >
-          <option value="">Any trigger</option>
-          {triggerNames(triggers.data?.items, filter.trigger).map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-        <select
-          aria-label="Time"
-          value={within}
-          onChange={(event) => go(withQuery({ within: event.target.value, cursor: null }))}
-        >
-          {SPANS.map(([value, word]) => (
-            <option key={value} value={value}>
-              {word}
-            </option>
-          ))}
-        </select>
+        <FilterSelect
+          label="Status"
+          name="status"
+          value={filter.status}
+          options={[
+            ["", "Any status"],
+            ...STATUSES.map((one): [string, string] => [one, wordOf(one)]),
+          ]}
+        />
+        <FilterSelect
+          label="Trigger"
+          name="trigger"
+          value={filter.trigger}
+          options={optionsOf("Any trigger", [
+            ...(triggers.data?.items ?? []).map((one) => one.name),
+            "api",
+            "callback",
+          ])}
+        />
+        <FilterSelect label="Time" name="within" value={within} options={SPANS} />
         <FilterText label="Type" name="type" value={filter.type} />
         <FilterText label="Key" name="key" value={filter.key} />
-        {isFiltered && (
-          <Link href="/events" className="button small">
-            <Icon name="cross" size={14} /> Clear
-          </Link>
-        )}
+        {isFiltered && <ClearFilters href="/events" />}
       </search>
       {events.problem && (
         <ProblemNote problem={events.problem} retry={events.refresh} stale={!!events.data} />
@@ -111,22 +105,7 @@ export function EventsView({ query }: { query: URLSearchParams }) {
           <EventRows events={events.data.items} />
         )}
       </Panel>
-      {(filter.cursor || events.data?.next) && (
-        <div className="foot">
-          {filter.cursor ? (
-            <Link className="button small" href={withQuery({ cursor: null })}>
-              <Icon name="back" size={14} /> Newest
-            </Link>
-          ) : (
-            <span />
-          )}
-          {events.data?.next && (
-            <Link className="button small" href={withQuery({ cursor: events.data.next })}>
-              Older <Icon name="chevron" size={14} />
-            </Link>
-          )}
-        </div>
-      )}
+      <Pager cursor={filter.cursor} next={events.data?.next} />
     </Page>
   );
 }
@@ -134,11 +113,6 @@ export function EventsView({ query }: { query: URLSearchParams }) {
 function sinceOf(within: string): string | null {
   const minutes = MINUTES[within];
   return minutes ? new Date(Date.now() - minutes * 60_000).toISOString() : null;
-}
-
-function triggerNames(items: { name: string }[] | undefined, chosen: string | null | undefined) {
-  const known = [...(items ?? []).map((item) => item.name), "api", "callback"];
-  return chosen && !known.includes(chosen) ? [chosen, ...known] : known;
 }
 
 export function EventRows({

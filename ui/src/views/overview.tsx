@@ -1,14 +1,14 @@
 /** The hub at a glance; each number leads to its list. */
 
-import { runAddress } from "../address";
+import { runAddress, treeAddress } from "../address";
 import { hub } from "../api/client";
 import { useResource } from "../api/resource";
-import type { Overview, RunStatus } from "../api/types";
+import type { ApprovalItem, Overview, RunStatus, Schedule, Trigger } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/link";
 import { CodeLine, Empty, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
-import { Status, StatusSign, wordOf } from "../parts/status";
-import { Time } from "../parts/time";
+import { StatusSign, wordOf } from "../parts/status";
+import { Time, useNow } from "../parts/time";
 import { EventRows } from "./events";
 
 export function OverviewView() {
@@ -21,7 +21,15 @@ export function OverviewView() {
   const recent = useResource("recent", (signal) => hub.events({ limit: 8 }, signal), {
     every: 3000,
   });
-  const triggers = useResource("triggers", hub.triggers);
+  const triggers = useResource("triggers", hub.triggers, { every: 5000 });
+  const approvals = useResource(
+    "open approvals",
+    (signal) => hub.approvals("", "pending", signal),
+    {
+      every: 5000,
+    },
+  );
+  const schedules = useResource("schedules", hub.schedules, { every: 30_000 });
   const { data } = overview;
   const hook = triggers.data?.items.find((trigger) => trigger.url)?.url;
   const isNew = data && sum(data.events) === 0 && !sum(data.runs ?? {});
@@ -40,7 +48,12 @@ export function OverviewView() {
             </div>
           </div>
         ))}
-      <Numbers data={data} />
+      <Numbers
+        data={data}
+        approvals={approvals.data?.items}
+        triggers={triggers.data?.items}
+        schedules={schedules.data?.items}
+      />
       {isNew ? (
         <Panel>
           <Empty icon="send" title="Nothing has happened yet">
@@ -105,13 +118,35 @@ function sum(counts: Partial<Record<string, number>>): number {
 
 const ENDED: RunStatus[] = ["succeeded", "failed", "cancelled", "terminated", "timed_out"];
 
-function Numbers({ data }: { data: Overview | undefined }) {
+const DAY = 24 * 60 * 60 * 1000;
+
+function Numbers({
+  data,
+  approvals,
+  triggers,
+  schedules,
+}: {
+  data: Overview | undefined;
+  approvals: ApprovalItem[] | undefined;
+  triggers: Trigger[] | undefined;
+  schedules: Schedule[] | undefined;
+}) {
+  const now = useNow();
   const hour = data?.per_minute.reduce((total, count) => total + count, 0);
   const runs = data?.runs;
+  const late = approvals?.filter((one) => now - Date.parse(one.opened_at) > DAY).length ?? 0;
+  const soon = approvals?.filter((one) => one.deadline && Date.parse(one.deadline) - now < DAY);
+  const consumers = triggers?.flatMap((one) => (one.consumer ? [one.consumer] : []));
+  const lag = consumers?.reduce((total, one) => total + one.lag, 0) ?? 0;
+  const refused = triggers?.reduce((total, one) => total + (one.refused.bad_signature ?? 0), 0);
+  const next = (schedules ?? [])
+    .flatMap((one) => (one.next[0] && !one.paused ? [{ tree: one.tree, at: one.next[0] }] : []))
+    .sort((a, b) => a.at.localeCompare(b.at))
+    .slice(0, 3);
   return (
     <div className="numbers">
       <section className="panel number-card wide">
-        <Link href="/events" className="number-link">
+        <Link href="/events?within=1h" className="number-link">
           <h2>Events in the last hour</h2>
           <span className="big">{hour ?? "–"}</span>
         </Link>
@@ -124,13 +159,34 @@ function Numbers({ data }: { data: Overview | undefined }) {
         </Link>
         <ul className="tally">
           {ENDED.filter((status) => status === "succeeded" || runs?.[status]).map((status) => (
-            <li key={status}>
-              <Link href={`/runs?status=${status}`}>
-                <StatusSign status={status} size={14} />
-                <span className="number">{runs?.[status] ?? 0}</span> {wordOf(status)}
-              </Link>
-            </li>
+            <Counted
+              key={status}
+              href={`/runs?status=${status}`}
+              status={status}
+              count={runs?.[status] ?? 0}
+              word={wordOf(status)}
+            />
           ))}
+        </ul>
+      </section>
+      <section className="panel number-card">
+        <Link href="/approvals" className="number-link">
+          <h2>Approvals waiting</h2>
+          <span className={`big ${late ? "tone-wait" : ""}`}>{approvals?.length ?? "–"}</span>
+        </Link>
+        <ul className="tally">
+          <Counted
+            href="/approvals"
+            status={late ? "late" : "pending"}
+            count={late}
+            word="for more than a day"
+          />
+          <Counted
+            href="/approvals"
+            status={soon?.length ? "waiting" : "pending"}
+            count={soon?.length ?? 0}
+            word="end within a day"
+          />
         </ul>
       </section>
       <section className="panel number-card">
@@ -141,37 +197,83 @@ function Numbers({ data }: { data: Overview | undefined }) {
           </span>
         </Link>
         <ul className="tally">
-          {(["accepted", "delivered", "unmatched", "duplicate"] as const).map((status) => (
-            <li key={status}>
-              <Link href={`/events?status=${status}`}>
-                <StatusSign status={status} size={14} />
-                <span className="number">{data?.events[status] ?? 0}</span> {wordOf(status)}
-              </Link>
+          {(["unmatched", "duplicate"] as const).map((status) => (
+            <Counted
+              key={status}
+              href={`/events?status=${status}`}
+              status={status}
+              count={data?.events[status] ?? 0}
+              word={wordOf(status)}
+            />
+          ))}
+          {refused ? (
+            <Counted href="/triggers" status="rejected" count={refused} word="wrongly signed" />
+          ) : null}
+        </ul>
+      </section>
+      <section className="panel number-card">
+        <Link href="/events?status=accepted" className="number-link">
+          <h2>Not delivered yet</h2>
+          <span className="big">{data?.backlog ?? "–"}</span>
+        </Link>
+        <ul className="tally">
+          <Counted
+            href="/triggers"
+            status={lag ? "waiting" : "succeeded"}
+            count={lag}
+            word="behind in topics"
+          />
+          {data?.checks.map((check) => (
+            <li key={check.name}>
+              <StatusSign status={check.ok ? "succeeded" : "failed"} size={14} /> {check.name}
+              <span className="visually-hidden">{check.ok ? "is well" : "is not well"}</span>
             </li>
           ))}
         </ul>
       </section>
       <section className="panel number-card">
-        <Link href="/trees" className="number-link">
-          <h2>Trees</h2>
-          <span className="big">{data?.trees ?? "–"}</span>
+        <Link href="/triggers" className="number-link">
+          <h2>Scheduled next</h2>
         </Link>
-        <ul className="tally">
-          <li>
-            <Link href="/triggers">
-              <Icon name="triggers" size={14} />
-              <span className="number">{data?.triggers ?? 0}</span> triggers
-            </Link>
-          </li>
-          {data?.checks.map((check) => (
-            <li key={check.name}>
-              <Status status={check.ok ? "succeeded" : "failed"} />
-              <span className="soft">{check.name}</span>
-            </li>
-          ))}
-        </ul>
+        {next.length === 0 ? (
+          <p className="faint small grow">{schedules ? "Nothing is scheduled." : "\u00a0"}</p>
+        ) : (
+          <ul className="nexts">
+            {next.map((one) => (
+              <li key={one.tree + one.at}>
+                <Link className="clip" href={treeAddress(one.tree)}>
+                  {one.tree}
+                </Link>
+                <span className="faint">
+                  <Time at={one.at} />
+                </span>
+              </li>
+            ))}
+          </ul>
+        )}
       </section>
     </div>
+  );
+}
+
+function Counted({
+  href,
+  status,
+  count,
+  word,
+}: {
+  href: string;
+  status: string;
+  count: number;
+  word: string;
+}) {
+  return (
+    <li>
+      <Link href={href}>
+        <StatusSign status={status} size={14} />
+        <span className="number">{count}</span> {word}
+      </Link>
+    </li>
   );
 }
 

@@ -3,10 +3,11 @@
 import { type FormEvent, useState } from "react";
 import { hub, Problem } from "../api/client";
 import { useResource } from "../api/resource";
-import type { Json, JsonObject, Overview, Run, TreeDocument } from "../api/types";
+import type { Json, Overview, Run, TreeDocument } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Dialog, Field, ProblemNote } from "../parts/parts";
 import { span } from "../parts/time";
+import { draftOf } from "../tree/draft";
 import { isObject } from "../tree/outline";
 
 type Open = "send" | "cancel" | "terminate" | null;
@@ -146,36 +147,6 @@ function EndDialog({
       </form>
     </Dialog>
   );
-}
-
-interface Draft {
-  name: string;
-  trigger: string;
-  type: string;
-  data: Json;
-}
-
-/** An event of a subscription, as far as its filter and key let it be foreseen. */
-function draftOf(name: string, subscription: JsonObject, key: string | null): Draft {
-  const kind = Object.keys(subscription).find((word) => !["where", "key", "early"].includes(word));
-  const trigger = kind ? String(subscription[kind]) : "api";
-  const where = String(subscription.where ?? "");
-  const type = /event\.type\s*==\s*["']([^"']+)["']/.exec(where)?.[1] ?? "";
-  const data: JsonObject = {};
-  const path = /^\s*event\.data\.([\w.]+)\s*$/.exec(String(subscription.key ?? ""))?.[1];
-  if (path && key !== null) {
-    const words = path.split(".");
-    let at = data;
-    words.forEach((word, index) => {
-      if (index === words.length - 1) at[word] = key;
-      else {
-        const below: JsonObject = {};
-        at[word] = below;
-        at = below;
-      }
-    });
-  }
-  return { name, trigger, type, data };
 }
 
 function SendDialog({

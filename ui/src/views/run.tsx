@@ -1,25 +1,19 @@
 /** One run: its tree with the status of each node, live, and back through its past. */
 
-import { type ReactNode, useMemo, useState } from "react";
+import { type ReactNode, useEffect, useMemo, useState } from "react";
 import { treeAddress } from "../address";
-import { hub, type Problem } from "../api/client";
+import { hub, type Problem, runStream } from "../api/client";
+import { useLive } from "../api/live";
 import { useResource } from "../api/resource";
-import type { NodeState, Run, TreeDocument } from "../api/types";
+import type { NodeState, Run } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/link";
 import { Copy, Empty, Facts, JsonView, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
 import { Status, StatusSign, wordOf } from "../parts/status";
-import { brief, Countdown, exact, span, Time, useNow } from "../parts/time";
-import { Canvas, type Mark } from "../tree/canvas";
-import {
-  definedPath,
-  isObject,
-  type OutlineNode,
-  outline,
-  outlineOfPaths,
-  Words,
-  walk,
-} from "../tree/outline";
+import { brief, Countdown, span, Time, useNow } from "../parts/time";
+import { Canvas } from "../tree/canvas";
+import { definedPath, findNode, type OutlineNode, runShape, Words } from "../tree/outline";
+import { marksOf, momentsOf, Scrub } from "../tree/past";
 import { RunActions } from "./run-actions";
 import { Mailbox } from "./run-mailbox";
 import { Timeline } from "./run-timeline";
@@ -27,6 +21,7 @@ import { Timeline } from "./run-timeline";
 const ENDED = new Set(["succeeded", "failed", "cancelled", "terminated", "timed_out", "expired"]);
 
 export default function RunView({ id }: { id: string }) {
+  const [isLive, setLive] = useState(false);
   const [isOver, setOver] = useState(false);
   const run = useResource(
     id,
@@ -35,8 +30,13 @@ export default function RunView({ id }: { id: string }) {
       setOver(ENDED.has(answer.status));
       return answer;
     },
-    { every: isOver ? 5000 : 1000 },
+    { every: isLive ? 15_000 : isOver ? 5000 : 1000 },
   );
+  const isOpen = useLive(runStream(id), {
+    run: (data) => run.put(JSON.parse(data)),
+    problem: () => run.refresh(),
+  });
+  useEffect(() => setLive(isOpen), [isOpen]);
   const { data } = run;
   if (!data) {
     return (
@@ -81,7 +81,7 @@ function ShownRun({
   const paths = Object.keys(run.nodes).join("\n");
   // biome-ignore lint/correctness/useExhaustiveDependencies: the shape follows from the paths alone
   const roots = useMemo(
-    () => (isDrawable && words ? shapeOf(run, definition, words) : []),
+    () => (isDrawable && words ? runShape(run, definition, words) : []),
     [isDrawable, words, definition, paths],
   );
   const clock = useRunClock(run);
@@ -89,7 +89,7 @@ function ShownRun({
   const at = moment === null ? null : (moments[moment] ?? null);
   const marks = useMemo(() => marksOf(run, roots, at, clock), [run, roots, at, clock]);
   const chosen = selected ? nodeStates(run, selected) : [];
-  const chosenNode = selected ? find(roots, selected) : null;
+  const chosenNode = selected ? findNode(roots, selected) : null;
   const isOver = ENDED.has(run.status);
   const shownStatus = run.status === "running" && run.waiting_for.length ? "waiting" : run.status;
 
@@ -188,7 +188,12 @@ function ShownRun({
               }
               foot={
                 moments.length > 1 && (
-                  <Scrub moments={moments} moment={moment} onMoment={setMoment} isOver={isOver} />
+                  <Scrub
+                    moments={moments}
+                    moment={moment}
+                    onMoment={setMoment}
+                    end={isOver ? "as it ended" : "now"}
+                  />
                 )
               }
             />
@@ -216,24 +221,6 @@ function ShownRun({
   );
 }
 
-function shapeOf(run: Run, definition: TreeDocument | undefined, words: Words): OutlineNode[] {
-  const drawn = definition && outline({ do: definition.do ?? null }, words);
-  if (!drawn) return outlineOfPaths(Object.entries(run.nodes));
-  const start = isObject(definition.start) ? definition.start.event : definition.start;
-  return [
-    {
-      ...drawn,
-      label: definition.title ?? definition.tree,
-      summary: start ? `starts with ${String(start)}` : drawn.summary,
-    },
-  ];
-}
-
-function find(roots: OutlineNode[], path: string): OutlineNode | null {
-  for (const root of roots) for (const node of walk(root)) if (node.path === path) return node;
-  return null;
-}
-
 /** The states of a node of the definition: one, or one for each round of the loops around it. */
 function nodeStates(run: Run, path: string): [string, NodeState][] {
   return Object.entries(run.nodes).filter(([own]) => definedPath(own) === path);
@@ -250,117 +237,10 @@ function useRunClock(run: Run): number | undefined {
   return latest > now + 60_000 ? latest : undefined;
 }
 
-function momentsOf(run: Run): number[] {
-  const times = Object.values(run.nodes).flatMap((node) => [node.started_at, node.ended_at]);
-  const known = times.filter((time) => time !== null).map((time) => Date.parse(time));
-  return [...new Set(known)].sort((a, b) => a - b);
-}
-
-/** How a node stood at a moment. */
-function statusAt(node: NodeState, at: number | null): string {
-  if (at === null) return node.status;
-  if (!node.started_at || Date.parse(node.started_at) > at) return "pending";
-  if (node.ended_at && Date.parse(node.ended_at) <= at) return node.status;
-  return node.type === "wait_for" || node.type === "delay" || node.type === "approval"
-    ? "waiting"
-    : "running";
-}
-
-function marksOf(
-  run: Run,
-  roots: OutlineNode[],
-  at: number | null,
-  clock: number | undefined,
-): Map<string, Mark> {
-  const marks = new Map<string, Mark>();
-  for (const root of roots)
-    for (const node of walk(root)) marks.set(node.path, { status: "pending" });
-  const rounds = new Map<string, number>();
-  for (const [path, node] of Object.entries(run.nodes)) {
-    const defined = definedPath(path);
-    const status = statusAt(node, at);
-    if (status === "pending" && marks.get(defined)?.status !== "pending") continue;
-    if (path !== defined) rounds.set(defined, (rounds.get(defined) ?? 0) + 1);
-    const isOpen = status === "waiting" || status === "running";
-    const round = rounds.get(defined);
-    const notes = [
-      node.attempt > 1 ? `try ${node.attempt}` : "",
-      round && round > 1 ? `round ${round}` : "",
-      !isOpen && node.started_at && node.ended_at && status !== "pending"
-        ? tookNote(node.started_at, node.ended_at)
-        : "",
-    ].filter(Boolean);
-    marks.set(defined, {
-      status,
-      until: isOpen && at === null ? node.deadline : null,
-      now: clock,
-      note: notes.length ? `· ${notes.join(" · ")}` : undefined,
-    });
-  }
-  return marks;
-}
-
-function tookNote(from: string, to: string): string {
-  const took = Date.parse(to) - Date.parse(from);
-  return took < 1000 ? "" : span(took);
-}
-
 function Lasted({ run }: { run: Run }) {
   if (!run.started_at || !run.ended_at) return null;
   return (
     <span className="number">{span(Date.parse(run.ended_at) - Date.parse(run.started_at))}</span>
-  );
-}
-
-/** Back and forth between the moments at which something happened. */
-function Scrub({
-  moments,
-  moment,
-  onMoment,
-  isOver,
-}: {
-  moments: number[];
-  moment: number | null;
-  onMoment: (moment: number | null) => void;
-  isOver: boolean;
-}) {
-  const last = moments.length - 1;
-  const value = moment ?? last;
-  const shown = moments[value] ?? 0;
-  const since = shown - (moments[0] ?? 0);
-  return (
-    <>
-      <input
-        type="range"
-        min={0}
-        max={last}
-        value={value}
-        aria-label="Moment in the run's past"
-        aria-valuetext={exact(shown)}
-        onChange={(event) => {
-          const next = Number(event.target.value);
-          onMoment(next === last ? null : next);
-        }}
-      />
-      <span className="scrub-time">
-        {moment === null ? (
-          isOver ? (
-            "as it ended"
-          ) : (
-            "now"
-          )
-        ) : (
-          <>
-            {brief(shown)} <span className="faint">+{span(since)}</span>
-          </>
-        )}
-      </span>
-      {moment !== null && (
-        <button type="button" className="button small" onClick={() => onMoment(null)}>
-          {isOver ? "To the end" : "To now"}
-        </button>
-      )}
-    </>
   );
 }
 

@@ -1,11 +1,10 @@
 /** Runs, newest first; the filters are kept in the address. */
 
-import { useEffect, useState } from "react";
-import { go, runAddress, withQuery } from "../address";
+import { runAddress } from "../address";
 import { hub, type RunFilter } from "../api/client";
 import { useResource } from "../api/resource";
 import type { RunStatus, RunSummary } from "../api/types";
-import { Icon } from "../parts/icons";
+import { ClearFilters, FilterSelect, FilterText, optionsOf, Pager } from "../parts/filters";
 import { Link } from "../parts/link";
 import { CodeLine, Empty, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
 import { Status, wordOf } from "../parts/status";
@@ -24,12 +23,19 @@ export function RunsView({ query }: { query: URLSearchParams }) {
   const filter: RunFilter = {
     tree: query.get("tree"),
     key: query.get("key"),
+    text: query.get("text"),
     status: query.get("status") as RunStatus | null,
     waiting_for: query.get("waiting_for"),
     cursor: query.get("cursor"),
     limit: 50,
   };
-  const isFiltered = !!(filter.tree || filter.key || filter.status || filter.waiting_for);
+  const isFiltered = !!(
+    filter.tree ||
+    filter.key ||
+    filter.text ||
+    filter.status ||
+    filter.waiting_for
+  );
   const runs = useResource(JSON.stringify(filter), (signal) => hub.runs(filter, signal), {
     every: filter.cursor ? null : 2000,
     keep: true,
@@ -40,35 +46,33 @@ export function RunsView({ query }: { query: URLSearchParams }) {
   return (
     <Page title="Runs" actions={!filter.cursor && <span className="live">live</span>}>
       <search className="filters">
-        <select
-          aria-label="Status"
-          value={filter.status ?? ""}
-          onChange={(event) => go(withQuery({ status: event.target.value, cursor: null }))}
-        >
-          <option value="">Any status</option>
-          {STATUSES.map((status) => (
-            <option key={status} value={status}>
-              {wordOf(status)}
-            </option>
-          ))}
-        </select>
-        <select
-          aria-label="Tree"
-          value={filter.tree ?? ""}
-          onChange={(event) => go(withQuery({ tree: event.target.value, cursor: null }))}
-        >
-          <option value="">Any tree</option>
-          {names(trees.data?.items, filter.tree).map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-        <FilterText label="Key" name="key" value={filter.key} />
+        <FilterText
+          label="Search"
+          name="text"
+          value={filter.text}
+          hint="Key or run, from its beginning"
+        />
+        <FilterSelect
+          label="Status"
+          name="status"
+          value={filter.status}
+          options={[
+            ["", "Any status"],
+            ...STATUSES.map((one): [string, string] => [one, wordOf(one)]),
+          ]}
+        />
+        <FilterSelect
+          label="Tree"
+          name="tree"
+          value={filter.tree}
+          options={optionsOf(
+            "Any tree",
+            (trees.data?.items ?? []).map((one) => one.name),
+          )}
+        />
+        <FilterText label="Key" name="key" value={filter.key} hint="Whole key" />
         <FilterText label="Waits for" name="waiting_for" value={filter.waiting_for} />
-        {isFiltered && (
-          <Link href="/runs" className="button small">
-            <Icon name="cross" size={14} /> Clear
-          </Link>
-        )}
+        {isFiltered && <ClearFilters href="/runs" />}
       </search>
       {runs.problem && (
         <ProblemNote problem={runs.problem} retry={runs.refresh} stale={!!runs.data} />
@@ -96,59 +100,8 @@ export function RunsView({ query }: { query: URLSearchParams }) {
           <RunTable runs={runs.data.items} />
         )}
       </Panel>
-      {(filter.cursor || runs.data?.next) && (
-        <div className="foot">
-          {filter.cursor ? (
-            <Link className="button small" href={withQuery({ cursor: null })}>
-              <Icon name="back" size={14} /> Newest
-            </Link>
-          ) : (
-            <span />
-          )}
-          {runs.data?.next && (
-            <Link className="button small" href={withQuery({ cursor: runs.data.next })}>
-              Older <Icon name="chevron" size={14} />
-            </Link>
-          )}
-        </div>
-      )}
+      <Pager cursor={filter.cursor} next={runs.data?.next} />
     </Page>
-  );
-}
-
-function names(items: { name: string }[] | undefined, chosen: string | null | undefined) {
-  const known = (items ?? []).map((item) => item.name);
-  return chosen && !known.includes(chosen) ? [chosen, ...known] : known;
-}
-
-/** A filter that is typed; it takes effect when one stops typing. */
-export function FilterText({
-  label,
-  name,
-  value,
-}: {
-  label: string;
-  name: string;
-  value: string | null | undefined;
-}) {
-  const [text, setText] = useState(value ?? "");
-  useEffect(() => setText(value ?? ""), [value]);
-  useEffect(() => {
-    if (text === (value ?? "")) return;
-    const timer = window.setTimeout(
-      () => go(withQuery({ [name]: text.trim(), cursor: null }), { replace: true }),
-      250,
-    );
-    return () => window.clearTimeout(timer);
-  }, [text, value, name]);
-  return (
-    <input
-      type="search"
-      aria-label={label}
-      placeholder={label}
-      value={text}
-      onChange={(event) => setText(event.target.value)}
-    />
   );
 }
 

@@ -133,15 +133,20 @@ function TriggerCard({ trigger }: { trigger: Trigger }) {
   );
   const [entry] = last.data?.items ?? [];
   return (
-    <section className="panel card">
+    <section className="panel card" aria-label={trigger.name}>
       <header className="row">
         <span className="card-sign">
           <Icon name={ICONS[trigger.kind] ?? "triggers"} />
         </span>
         <h2 className="grow clip">{trigger.name}</h2>
+        {trigger.provider && <span className="faint small">{trigger.provider}</span>}
         <span className="badge">{trigger.kind}</span>
       </header>
       {trigger.url && <CodeLine text={trigger.url} what={`the address of ${trigger.name}`} />}
+      {trigger.topics.length > 0 && (
+        <CodeLine text={trigger.topics.join(", ")} what={`the topics of ${trigger.name}`} />
+      )}
+      <Troubles trigger={trigger} />
       <footer className="row small">
         {entry ? (
           <Link className="row last-event" href={eventAddress(entry.id, trigger.name)}>
@@ -157,5 +162,46 @@ function TriggerCard({ trigger }: { trigger: Trigger }) {
         <Link href={`/events?trigger=${encodeURIComponent(trigger.name)}`}>Its events</Link>
       </footer>
     </section>
+  );
+}
+
+const REFUSALS: Record<string, string> = {
+  bad_signature: "not signed as they should be",
+  bad_request: "not to be read",
+  rate_limited: "too many at a time",
+  too_large: "too large",
+  busy: "while the hub was full",
+  unsupported_type: "of another content type",
+};
+
+/** How far behind it is, and what was turned away. */
+function Troubles({ trigger }: { trigger: Trigger }) {
+  const { consumer } = trigger;
+  const refused = Object.entries(trigger.refused);
+  if (!consumer && refused.length === 0) return null;
+  return (
+    <ul className="tally">
+      {consumer && (
+        <li title={consumer.detail ?? undefined}>
+          <StatusSign
+            status={
+              consumer.state === "consuming"
+                ? "succeeded"
+                : consumer.state === "away"
+                  ? "failed"
+                  : "waiting"
+            }
+            size={14}
+          />
+          {consumer.state}, <span className="number">{consumer.lag}</span> behind
+        </li>
+      )}
+      {refused.map(([code, count]) => (
+        <li key={code} className={code === "bad_signature" ? "tone-bad" : ""}>
+          <StatusSign status="rejected" size={14} />
+          <span className="number">{count}</span> refused: {REFUSALS[code] ?? code}
+        </li>
+      ))}
+    </ul>
   );
 }
