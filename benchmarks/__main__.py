@@ -108,7 +108,8 @@ def _sum_up(results: list[Result], seconds: float) -> int:
         named: list[Comparison | Figure] = [*result.comparisons, *result.figures]
         goals = [one for one in named if one.goal]
         missed = [one.title for one in goals if not one.is_met]
-        state = "ok" if result.is_sound else f"FAILED: {result.error or 'a check does not hold'}"
+        why = (result.error or "a check does not hold").partition("\n")[0]
+        state = "ok" if result.is_sound else f"FAILED: {why}"
         print(f"{result.name:10} {state}; {len(goals) - len(missed)} of {len(goals)} goals met")
         for title in missed:
             print(f"{'':10} missed: {title}")

@@ -6,17 +6,20 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from temporalio.service import RPCError
 
 from hub.ports import find_free
 from hub.tether import tethered
 
-__all__ = ["ROOT", "Usage", "child", "free_ports", "hub_dev", "module", "usage"]
+__all__ = ["ROOT", "Usage", "child", "free_ports", "hub_dev", "module", "patiently", "usage"]
 
 ROOT = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
 _CLOCK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -27,6 +30,16 @@ def free_ports(count: int) -> list[int]:
     while len(found) < count:
         found[find_free()] = None
     return [*found]
+
+
+async def patiently(attempt: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """What the attempt gives, made again until its server answers, for up to a minute."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await attempt(*arguments)
+            except (OSError, RuntimeError, RPCError):
+                await asyncio.sleep(0.1)
 
 
 def environment(**more: str) -> dict[str, str]:

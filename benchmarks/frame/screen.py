@@ -14,6 +14,7 @@ __all__ = ["show"]
 def show(result: Result, console: Console | None = None) -> None:
     """Print all of a result."""
     console = console or Console(highlight=False)
+    console.width = max(console.width, 140)
     quick = " (quick: it proves nothing)" if result.quick else ""
     console.print(f"\n[bold]{result.title}[/bold]{quick}, {result.seconds:.0f} s")
     if result.comparisons:
@@ -59,7 +60,7 @@ def show(result: Result, console: Console | None = None) -> None:
     for text in result.skipped:
         console.print(f"[yellow]left out: {text}[/yellow]")
     if result.error:
-        console.print(f"[red]failed: {result.error}[/red]", markup=True)
+        console.print("failed: " + result.error, style="red", markup=False)
 
 
 def _goal(goal: str | None, met: bool | None) -> str:
