@@ -1,0 +1,88 @@
+"""Events routed per second, by how many trees there are.
+
+The router alone, in one process: every tree waits for its own type of event, and each event is for one
+of them. Then the hard case, in which no type tells the trees apart, so that every tree's `where` has
+to be evaluated for every event.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from benchmarks.frame import Bench, Plot, main
+from hub.event import Event
+from hub.routing.router import Router
+from hub.tree import Tree, load_tree
+
+_COUNTS = (1, 100, 1000, 10_000)
+
+
+def tree_of(n: int, where: str) -> Tree:
+    """The tree number `n`, which begins with the events for which `where` holds."""
+    return load_tree(
+        f"tree: tree-{n}\nevents:\n  begun: {{webhook: app, where: '{where}', key: event.data.key}}\n"
+        "start: begun\ndo:\n  - log: begun\n"
+    )
+
+
+async def measure(bench: Bench) -> None:
+    counts = _COUNTS[:3] if bench.quick else _COUNTS
+    seconds = 0.2 if bench.quick else 1.0
+    trees = [tree_of(n, f'event.type == "kind.{n}"') for n in range(counts[-1])]
+    by_type = {f"{count:,} trees": Router(trees[:count]) for count in counts}
+    untyped = [tree_of(n, f"event.data.n == {n}") for n in range(min(1000, counts[-1]))]
+    by_where = {count: Router(untyped[:count]) for count in (1, 10, 100, 1000)}
+    sizes = {f"{count:,} trees": count for count in counts}
+    async for side in bench.rounds(*by_type, count=5):
+        side.note("events", _events_per_second(by_type[side.name], sizes[side.name], seconds))
+    one = f"{counts[0]:,} trees"
+    for name in list(by_type)[1:]:
+        bench.compare(
+            "events",
+            of=name,
+            to=one,
+            unit="1/s",
+            title=f"events routed/s with {name}",
+            goal=">= 0.5" if name == "1,000 trees" else None,
+            name=name.replace(" ", "-"),
+        )
+    hard = {n: _events_per_second(r, n, seconds) for n, r in by_where.items()}
+    bench.table(
+        "Where no type tells the trees apart",
+        ("trees", "events/s", "microseconds per tree"),
+        [(n, f"{rate:,.0f}", f"{1e6 / rate / n:.1f}") for n, rate in hard.items()],
+    )
+    xs = sorted({*counts, *hard})
+    medians = {sizes[name]: sorted(bench.values(name, "events"))[len(bench.values(name, "events")) // 2] for name in by_type}  # fmt: skip
+    bench.plot(
+        Plot(
+            name="events",
+            title="Events routed per second",
+            x="trees",
+            y="events/s",
+            xs=[float(x) for x in xs],
+            lines={
+                "told apart by type": [medians.get(x) for x in xs],
+                "every filter evaluated": [hard.get(x) for x in xs],
+            },
+        )
+    )
+
+
+def _events_per_second(router: Router, trees: int, seconds: float) -> float:
+    events = [
+        Event(id=str(n), source="/b", type=f"kind.{n}", data={"n": n, "key": f"k{n}"})
+        for n in range(0, trees, max(1, trees // 100))
+    ]
+    done = 0
+    began = time.perf_counter()
+    while (took := time.perf_counter() - began) < seconds:
+        for event in events:
+            router.route("app", event)
+        done += len(events)
+    return done / took
+
+
+if __name__ == "__main__":
+    sys.exit(main(measure))
