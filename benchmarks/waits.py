@@ -27,7 +27,7 @@ _PRICE = 0.04
 
 
 async def measure(bench: Bench) -> None:
-    counts = (0, 200) if bench.quick else (0, 1000, 10_000)
+    counts: tuple[int, ...] = (0, 200) if bench.quick else (0, 1000, 10_000)
     if os.environ.get("BENCH_WAITS"):
         counts = (0, *map(int, os.environ["BENCH_WAITS"].split(",")))
     elif not bench.quick:
