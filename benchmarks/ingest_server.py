@@ -18,10 +18,10 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from hub.api import Services, create_app
-from hub.dev.http import listen, serve_http
-from hub.dev.logs import configure_logs
 from hub.event import Event
 from hub.links import Links
+from hub.process.http import listen, serve_http
+from hub.process.logs import configure_logs
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal

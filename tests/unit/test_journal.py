@@ -45,10 +45,11 @@ class TestSqlite(JournalContract):
         assert ids(await take(journal)) == ["before", "after"]
 
     async def test_every_commit_reaches_the_disk(self, journal: Journal, tmp_path: Path) -> None:
-        async with journal._database.writer.connect() as connection:
-            for pragma, value in (("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 1)):
-                result = await connection.exec_driver_sql(f"PRAGMA {pragma}")
-                assert result.scalar() == value
+        connection = await journal._writer._connect()
+        for pragma, value in (("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 1)):
+            result = await connection.exec_driver_sql(f"PRAGMA {pragma}")
+            assert result.scalar() == value
+        await connection.rollback()
 
     async def test_readers_cannot_write(self, journal: Journal) -> None:
         with pytest.raises(Unreachable, match="readonly"):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.routing.journal import statements
 from hub.routing.journal.backlog import Backlog
 from hub.routing.journal.database import Database
 from hub.routing.journal.entry import Entry, Stored
+from hub.routing.journal.file import Execution, FileConnection, write_entries
 from hub.routing.journal.handoff import Handoff
 from hub.routing.journal.writer import Kind
 from hub.trigger import Receipt
@@ -51,7 +52,7 @@ class Appends(Kind[Append, Appended]):
         self._owner: str | None = None
         self._insert = upserts.entries
 
-    async def run(self, connection: AsyncConnection, items: Sequence[Append]) -> Sequence[Appended]:
+    async def run(self, connection: Execution, items: Sequence[Append]) -> Sequence[Appended]:
         now = await self._database.begin_append(connection)
         rows: dict[tuple[bytes, str], dict[str, Any]] = {}
         copies: dict[tuple[bytes, str], int] = {}
@@ -77,8 +78,7 @@ class Appends(Kind[Append, Appended]):
         owner = self._owner = self._handoff.claim(len(rows), size)
         for row in rows.values():
             row["owner"] = owner if row["status"] == "accepted" else None
-        result = await connection.execute(self._insert, list(rows.values()))
-        new = {(bytes(row.id_digest), row.trigger): row.seq for row in result}
+        new = await self._write(connection, list(rows.values()))
         for identity in rows.keys() - new.keys():
             copies[identity] = copies.get(identity, 0) + 1
         if copies:
@@ -90,6 +90,16 @@ class Appends(Kind[Append, Appended]):
                 ],
             )
         return [self._receive(item, new, now, owner) for item in items]
+
+    async def _write(
+        self, connection: Execution, rows: list[dict[str, Any]]
+    ) -> dict[tuple[bytes, str], int]:
+        """Write the rows; the numbers of those that were not there, by their identity."""
+        if isinstance(connection, FileConnection):
+            written = await connection.visit(partial(write_entries, rows=rows))
+            return {(digest, trigger): seq for seq, digest, trigger in written}
+        result = await connection.execute(self._insert, rows)
+        return {(bytes(row.id_digest), row.trigger): row.seq for row in result}
 
     @staticmethod
     def _receive(

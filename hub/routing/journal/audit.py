@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.audit import Actor, AuditOutcome, AuditPage, AuditRecord, Change
 from hub.errors import HubError
 from hub.routing.journal import cursors, statements
 from hub.routing.journal.database import Database
+from hub.routing.journal.file import Execution
 from hub.routing.journal.tables import audit
 from hub.routing.journal.writer import Writer
 from hub.secrets import redact, redact_value
@@ -121,7 +121,7 @@ class AuditLog:
             sa.select(audit.c.seq).where(audit.c.at < before).order_by(audit.c.at, audit.c.seq)
         ).limit(_PRUNE_ROWS)
 
-        async def delete(connection: AsyncConnection) -> int:
+        async def delete(connection: Execution) -> int:
             seqs = list((await connection.execute(oldest)).scalars())
             await connection.execute(sa.delete(audit).where(audit.c.seq.in_(seqs)))
             return len(seqs)
@@ -154,7 +154,7 @@ class AuditLog:
         }
         insert = sa.insert(audit).values(**row).returning(audit.c.seq)
 
-        async def write(connection: AsyncConnection) -> int:
+        async def write(connection: Execution) -> int:
             return int((await connection.execute(insert)).scalar_one())
 
         return await self._writer.submit(statements.CALLS, write)
@@ -173,7 +173,7 @@ class AuditLog:
             )
         )
 
-        async def write(connection: AsyncConnection) -> None:
+        async def write(connection: Execution) -> None:
             await connection.execute(update)
 
         try:

@@ -24,9 +24,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hub.errors import Busy, HubError, Unreachable
+from hub.routing.journal.file import Execution, FileConnection
 from hub.routing.journal.tables import REVISION, from_microseconds
 
-__all__ = ["Database"]
+__all__ = ["Connection", "Database"]
+
+Connection = AsyncConnection | FileConnection
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATING = threading.Lock()
@@ -51,10 +54,10 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._busy_timeout = busy_timeout
         if self.is_sqlite:
-            self.writer = self._sqlite(writes=True, timeout=busy_timeout)
+            self._file = self._file_engine(busy_timeout)
             self.reader = self._sqlite(writes=False, timeout=busy_timeout)
         else:
-            self.writer = self.reader = create_async_engine(
+            self.reader = create_async_engine(
                 self.url,
                 pool_size=5,
                 max_overflow=5,
@@ -83,9 +86,13 @@ class Database:
             ) from error
 
     async def close(self) -> None:
-        await self.writer.dispose()
-        if self.reader is not self.writer:
-            await self.reader.dispose()
+        await self.reader.dispose()
+
+    async def connect(self) -> Connection:
+        """A connection to write with. What it executes is a transaction until it is committed."""
+        if self.is_sqlite:
+            return await FileConnection.open(self._file)
+        return await self.reader.connect()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -98,7 +105,7 @@ class Database:
                 raise
             raise Unreachable(f"the journal cannot be read: {_reason(error)}") from error
 
-    async def begin_append(self, connection: AsyncConnection) -> datetime:
+    async def begin_append(self, connection: Execution) -> datetime:
         """The time at which a transaction's events are received; it never runs before another's.
 
         PostgreSQL gives numbers out before it commits. Without the lock, a process could see a
@@ -109,7 +116,7 @@ class Database:
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_APPEND_LOCK)))
         return await self.now(connection)
 
-    async def now(self, connection: AsyncConnection) -> datetime:
+    async def now(self, connection: Execution) -> datetime:
         """The time by the one clock that all processes on this database share."""
         if self.is_sqlite:
             return datetime.now(UTC)
@@ -133,21 +140,20 @@ class Database:
             # The driver opens no transactions of its own: each is one that is written here.
             connect_args={"isolation_level": None, "timeout": timeout.total_seconds()},
         )
+        _prepare(engine.sync_engine, begin if writes else None)
+        return engine
 
-        @sa.event.listens_for(engine.sync_engine, "connect")
-        def prepare(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.execute("PRAGMA synchronous = FULL")
-            cursor.execute(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
-            cursor.close()
-
-        if writes:
-
-            @sa.event.listens_for(engine.sync_engine, "begin")
-            def start(connection: sa.Connection) -> None:
-                connection.exec_driver_sql(begin)
-
+    def _file_engine(self, timeout: timedelta) -> sa.Engine:
+        engine = sa.create_engine(
+            self.url.set(drivername="sqlite"),
+            poolclass=sa.NullPool,
+            connect_args={
+                "isolation_level": None,
+                "timeout": timeout.total_seconds(),
+                "check_same_thread": False,
+            },
+        )
+        _prepare(engine, "BEGIN IMMEDIATE")
         return engine
 
     def _exists(self) -> bool:
@@ -187,6 +193,24 @@ class Database:
                 await connection.run_sync(_upgrade_to_head)
         finally:
             await engine.dispose()
+
+
+def _prepare(engine: sa.Engine, begin: str | None) -> None:
+    """Set what belongs to a connection to a SQLite file; one that begins no transactions only reads."""
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA query_only = {'ON' if begin is None else 'OFF'}")
+        cursor.close()
+
+    if begin is not None:
+
+        @sa.event.listens_for(engine, "begin")
+        def start(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(begin)
 
 
 def is_trouble(error: BaseException) -> bool:

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.routing.journal import lookup, statements
 from hub.routing.journal.database import Database
 from hub.routing.journal.entry import Entry
+from hub.routing.journal.file import Execution
 from hub.routing.journal.handoff import Handoff
 from hub.routing.journal.tables import owners
 from hub.routing.journal.writer import Kind
@@ -52,7 +52,7 @@ class Leases(Kind[Claim, Pairs]):
         self._handoff = handoff
         self._batch: list[tuple[Claim, Pairs, bool]] = []
 
-    async def run(self, connection: AsyncConnection, items: Sequence[Claim]) -> Sequence[Pairs]:
+    async def run(self, connection: Execution, items: Sequence[Claim]) -> Sequence[Pairs]:
         self._batch = []
         known = self._handoff.owner
         for claim in items:
@@ -86,11 +86,11 @@ class Leases(Kind[Claim, Pairs]):
             if is_all:
                 handoff.caught_up()
 
-    async def _release(self, connection: AsyncConnection, owner: str) -> None:
+    async def _release(self, connection: Execution, owner: str) -> None:
         await connection.execute(statements.RELEASE, {"of_owner": owner})
         await connection.execute(sa.delete(owners).where(owners.c.name == owner))
 
-    async def _lease(self, connection: AsyncConnection, claim: Claim) -> tuple[Pairs, bool]:
+    async def _lease(self, connection: Execution, claim: Claim) -> tuple[Pairs, bool]:
         """The entries that are the owner's now, and whether nothing else is free."""
         now = await self._database.now(connection)
         until = now + claim.lease

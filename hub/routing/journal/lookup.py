@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.routing.journal import cursors, statements
 from hub.routing.journal.entry import DeliveryRecord, Entry, Status, load
+from hub.routing.journal.file import Execution
 from hub.routing.journal.tables import deliveries, entries
 
 __all__ = ["cursor", "deliveries_of", "entries_of", "entry", "page_query"]
@@ -51,7 +51,7 @@ def page_query(
     return query
 
 
-async def entries_of(connection: AsyncConnection, rows: Sequence[Any]) -> list[Entry]:
+async def entries_of(connection: Execution, rows: Sequence[Any]) -> list[Entry]:
     """The entries that rows of `statements.ENTRY` stand for, with their deliveries."""
     records = await deliveries_of(connection, [row.seq for row in rows])
     return [entry(row, records.get(row.seq, [])) for row in rows]
@@ -76,7 +76,7 @@ def entry(row: Any, records: list[DeliveryRecord]) -> Entry:
 
 
 async def deliveries_of(
-    connection: AsyncConnection, seqs: Sequence[int]
+    connection: Execution, seqs: Sequence[int]
 ) -> dict[int, list[DeliveryRecord]]:
     records: dict[int, list[DeliveryRecord]] = {}
     if not seqs:

@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.routing.journal.file import Execution
 from hub.routing.journal.tables import definitions, deliveries, entries, owners, prefix
 from hub.routing.journal.writer import Kind
 
@@ -53,15 +53,15 @@ class Upserts:
         )
 
 
-class Calls(Kind[Callable[[AsyncConnection], Awaitable[Any]], Any]):
+class Calls(Kind[Callable[[Execution], Awaitable[Any]], Any]):
     """Writes that are rare: each is a function that says its statements itself."""
 
     order = 6
 
     async def run(
         self,
-        connection: AsyncConnection,
-        items: Sequence[Callable[[AsyncConnection], Awaitable[Any]]],
+        connection: Execution,
+        items: Sequence[Callable[[Execution], Awaitable[Any]]],
     ) -> Sequence[Any]:
         return [await item(connection) for item in items]
 
@@ -84,7 +84,7 @@ _mark = sa.update(entries).values(
     next_attempt_at=sa.bindparam("to_next", type_=_e.next_attempt_at.type),
     owner=None,
 )
-MARK = _mark.where(_e.seq == sa.bindparam("of_seq"))
+MARK = _mark.where(_e.seq.in_(sa.bindparam("of_seqs", expanding=True)))
 MARK_ACCEPTED = MARK.where(_e.status == "accepted")
 
 UPDATE_DELIVERY = (

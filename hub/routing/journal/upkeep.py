@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.routing.journal import statements
 from hub.routing.journal.database import Database
+from hub.routing.journal.file import Execution
 from hub.routing.journal.tables import definitions, deliveries, entries, owners
 from hub.routing.journal.writer import Kind
 
@@ -34,9 +34,7 @@ class Definitions(Kind[DefinitionChange, None]):
         self._database = database
         self._insert = upserts.definition
 
-    async def run(
-        self, connection: AsyncConnection, items: Sequence[DefinitionChange]
-    ) -> Sequence[None]:
+    async def run(self, connection: Execution, items: Sequence[DefinitionChange]) -> Sequence[None]:
         for change in items:
             if change.document is None:
                 drop = sa.delete(definitions).where(definitions.c.hash == change.hash)
@@ -57,7 +55,7 @@ class Pruning(Kind[datetime, int]):
     def __init__(self, retention: timedelta) -> None:
         self._retention = retention
 
-    async def run(self, connection: AsyncConnection, items: Sequence[datetime]) -> Sequence[int]:
+    async def run(self, connection: Execution, items: Sequence[datetime]) -> Sequence[int]:
         counts = []
         for now in items:
             before = now - self._retention

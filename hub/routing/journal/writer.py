@@ -11,10 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Busy
-from hub.routing.journal.database import Database, is_full, is_trouble, may_pass_at_once, refusal
+from hub.routing.journal.database import (
+    Connection,
+    Database,
+    is_full,
+    is_trouble,
+    may_pass_at_once,
+    refusal,
+)
+from hub.routing.journal.file import Execution
 
 __all__ = ["Kind", "Limits", "Writer"]
 
@@ -42,7 +49,7 @@ class Kind(ABC, Generic[Item, Result]):
     bounded: ClassVar[bool] = False
 
     @abstractmethod
-    async def run(self, connection: AsyncConnection, items: Sequence[Item]) -> Sequence[Result]:
+    async def run(self, connection: Execution, items: Sequence[Item]) -> Sequence[Result]:
         """Write the items; one result each, in their order. It may be called again for them."""
 
     def committed(self, results: Sequence[Result]) -> None:
@@ -79,7 +86,7 @@ class Writer:
         self._bytes = 0
         self._wake = asyncio.Event()
         self._closing = False
-        self._connection: AsyncConnection | None = None
+        self._connection: Connection | None = None
         self._task = asyncio.create_task(self._work(), name="journal writer")
 
     async def submit(
@@ -183,16 +190,14 @@ class Writer:
             committing = False
             try:
                 connection = await self._connect()
-                async with connection.begin() as transaction:
-                    results = [
-                        (works, await kind.run(connection, [work.item for work in works]))
-                        for kind, works in ordered
-                    ]
-                    committing = True
-                    await transaction.commit()
+                results = [
+                    (works, await kind.run(connection, [work.item for work in works]))
+                    for kind, works in ordered
+                ]
+                committing = True
+                await connection.commit()
             except BaseException as error:
-                if not is_full(error):
-                    await self._disconnect()
+                await self._undo(is_full(error))
                 # After a commit that failed it is open whether it happened: the sender asks again.
                 if last_try or committing or not may_pass_at_once(error):
                     raise
@@ -201,10 +206,18 @@ class Writer:
                 return results
         raise AssertionError
 
-    async def _connect(self) -> AsyncConnection:
+    async def _connect(self) -> Connection:
         if self._connection is None:
-            self._connection = await self._database.writer.connect()
+            self._connection = await self._database.connect()
         return self._connection
+
+    async def _undo(self, keep: bool) -> None:
+        """Undo the transaction, where the connection is worth keeping; else throw that away."""
+        if keep and self._connection is not None:
+            with suppress(Exception):
+                await self._connection.rollback()
+                return
+        await self._disconnect()
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
