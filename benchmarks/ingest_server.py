@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -55,13 +56,14 @@ async def serve(port: int, journal_url: str, *, dispatch: bool) -> None:
     """Serve until cancelled."""
     configure_logs()
     async with AsyncExitStack() as stack:
+        keeps = journal_url != "none"
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        journal = await Journal.open(journal_url if keeps else f"{folder}/unused.db")
+        stack.push_async_callback(journal.close)
         intake: Intake = _Forgetful()
-        journal: Any = None
-        router = Router([])
-        if journal_url != "none":
-            journal = await Journal.open(journal_url)
-            stack.push_async_callback(journal.close)
+        if keeps:
             intake = JournalIntake(journal, max_backlog=10_000_000)
+        router = Router([])
         if dispatch:
             runs: Any = None
             dispatcher = Dispatcher(journal, runs, lambda: router, owner="bench")
