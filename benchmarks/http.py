@@ -22,39 +22,22 @@ def request(
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-class Connection(asyncio.Protocol):
-    """One kept connection. Answers must have a `content-length`, as all of ours have."""
+_IDLE = 2.0
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port or 80
-        self._transport: asyncio.WriteTransport | None = None
-        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+
+class _Wire(asyncio.Protocol):
+    """One TCP connection, and the answer that it waits for."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self.closed = False
         self._received = b""
         self._wanted = -1
 
-    @classmethod
-    async def open(cls, url: str) -> Self:
-        """Connect. Raises `OSError`."""
-        connection = cls(url)
-        await connection._connect()
-        return connection
-
-    async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_connection(lambda: self, self._host, self._port)
-        self._transport = transport
-
-    async def send(self, data: bytes) -> tuple[int, bytes]:
-        """Send a request's bytes; the status and the body of the answer."""
-        if self._transport is None or self._transport.is_closing():
-            # Servers close connections on which nothing came for some seconds.
-            await self._connect()
-        assert self._transport is not None
-        self._answer = asyncio.get_running_loop().create_future()
+    def expect(self) -> asyncio.Future[tuple[int, bytes]]:
+        self.answer = asyncio.get_running_loop().create_future()
         self._received, self._wanted = b"", -1
-        self._transport.write(data)
-        return await self._answer
+        return self.answer
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -66,15 +49,54 @@ class Connection(asyncio.Protocol):
             place = head.find(b"content-length:")
             length = int(head[place + 15 :].split(b"\r", 1)[0]) if place >= 0 else 0
             self._wanted = end + 4 + length
-        if len(self._received) >= self._wanted and self._answer and not self._answer.done():
+        if len(self._received) >= self._wanted and self.answer and not self.answer.done():
             status = int(self._received[9:12])
             body = self._received[self._received.find(b"\r\n\r\n") + 4 :]
-            self._answer.set_result((status, body))
+            self.answer.set_result((status, body))
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        if self._answer and not self._answer.done():
-            self._answer.set_exception(error or ConnectionError("the server closed it"))
+        self.closed = True
+        if self.answer and not self.answer.done():
+            self.answer.set_exception(error or ConnectionError("the server closed it"))
+
+
+class Connection:
+    """One kept connection. Answers must have a `content-length`, as all of ours have."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._wire: _Wire | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._used = 0.0
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Connect. Raises `OSError`."""
+        connection = cls(url)
+        await connection._connect()
+        return connection
+
+    async def send(self, data: bytes) -> tuple[int, bytes]:
+        """Send a request's bytes; the status and the body of the answer."""
+        loop = asyncio.get_running_loop()
+        if self._wire is None or self._wire.closed or loop.time() - self._used > _IDLE:
+            # Servers close connections on which nothing came for some seconds, maybe just now.
+            await self._connect()
+        assert self._wire is not None
+        assert self._transport is not None
+        answer = self._wire.expect()
+        self._transport.write(data)
+        try:
+            return await answer
+        finally:
+            self._used = loop.time()
+
+    async def _connect(self) -> None:
+        self.close()
+        loop = asyncio.get_running_loop()
+        self._transport, self._wire = await loop.create_connection(_Wire, self._host, self._port)
+        self._used = loop.time()
 
     def close(self) -> None:
         if self._transport is not None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -395,9 +395,10 @@ class Journal:
         """A connection to read with. Raises `Unreachable` when the database is away."""
         return self._database.read()
 
-    async def write(self, call: Callable[[AsyncConnection], Awaitable[_Result]]) -> _Result:
+    async def write(self, call: Callable[[Any], Awaitable[_Result]]) -> _Result:
         """Have the statements of the call in the next transaction; on disk when it returns.
 
+        The call is given an `Execution`, whose `execute` is that of SQLAlchemy's `AsyncConnection`.
         The call may be made again for a transaction that failed. Raises `Busy` with nothing
         written, and what the call itself raises.
         """
