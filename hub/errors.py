@@ -23,7 +23,8 @@ HubError
 │   ├── NotFound             there is nothing of that name
 │   ├── Conflict             the thing has changed meanwhile, or is in the wrong state for that
 │   │   ├── AlreadyDecided   an approval that others have decided
-│   │   └── DecidedBefore    an approval that this very person has decided on
+│   │   ├── DecidedBefore    an approval that this very person has decided on
+│   │   └── NotMigratable    a run whose state does not map onto another definition
 │   ├── Gone                 a link that has expired or was used
 │   │   └── ApprovalOver     an approval whose time is over, or whose run was stopped
 │   ├── RateLimited          more requests than this trigger takes in a time
@@ -71,6 +72,7 @@ __all__ = [
     "MissingSecret",
     "NodeFailed",
     "NotFound",
+    "NotMigratable",
     "NotPrepared",
     "NotYours",
     "PortTaken",
@@ -299,6 +301,16 @@ class Conflict(Refused):
 
     code = "conflict"
     status = 409
+
+
+class NotMigratable(Conflict):
+    """The run cannot be moved to that definition; `reasons` say why."""
+
+    code = "not_migratable"
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = list(reasons)
 
 
 class AlreadyDecided(Conflict):

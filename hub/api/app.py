@@ -24,6 +24,7 @@ from hub.api.health import health
 from hub.api.ingress import hooks
 from hub.api.language import language
 from hub.api.metrics import metrics
+from hub.api.migrations import migrating
 from hub.api.openapi import describe
 from hub.api.overview import overview
 from hub.api.problems import respond_with_problem
@@ -60,7 +61,7 @@ def create_app(
     managed: list[ControllerRouterHandler] = [
         *events(services),
         *replays(services),
-        *runs(services),
+        *runs(services, migrating(services)),
         *approvals(services),
         *schedules(services),
         *project(services),

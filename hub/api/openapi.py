@@ -48,6 +48,16 @@ _PROBLEM_SCHEMA = {
 }
 _ACTION_BODIES: dict[str, dict[str, Any]] = {
     "cancel": {"type": "object"},
+    "migrate": {
+        "type": "object",
+        "properties": {
+            "to": {
+                "type": "string",
+                "description": "A definition's hash; the project's by default",
+            },
+            "dry_run": {"type": "boolean"},
+        },
+    },
     "terminate": {"type": "object", "properties": {"reason": {"type": "string"}}},
     "forward": {
         "type": "object",
@@ -56,6 +66,7 @@ _ACTION_BODIES: dict[str, dict[str, Any]] = {
     },
 }
 _SUMMARIES = {
+    "migrate": "Move a live run to another definition of its tree, where its state maps onto it",
     "cancel": "Ask a run to stop; its `finally` and `undo` parts still run",
     "terminate": "End a run at once",
     "forward": "Let a run's clock jump ahead; development servers only",
@@ -74,6 +85,7 @@ def describe(
     paths["/hooks/{trigger}"] = {"post": _hook()}
     for action in ACTIONS:
         paths[f"/api/runs/{{run_id}}/{action}"] = {"post": _action(action)}
+    paths["/api/runs/{run_id}/migrate"]["post"]["responses"] = {"200": _MIGRATION}
     paths["/api/runs/{run_id}"]["get"].setdefault("parameters", [_path("run_id")])
     paths["/api/events/{event_id}"]["get"].setdefault("parameters", [_path("event_id")])
     paths["/api/events"]["post"]["requestBody"] = _cloudevents()
@@ -130,6 +142,29 @@ def _action(action: str) -> dict[str, Any]:
             },
         },
     }
+
+
+_MIGRATION: dict[str, Any] = {
+    "description": "What became of it, or would; a refusal says why",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["id", "outcome", "from_hash", "to_hash", "reasons"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "outcome": {"enum": ["migrated", "would_migrate", "refused", "already"]},
+                    "from_hash": {"type": ["string", "null"]},
+                    "to_hash": {"type": "string"},
+                    **{
+                        name: {"type": "array", "items": {"type": "string"}}
+                        for name in ("reasons", "skipped", "repeated", "kept", "gone", "notes")
+                    },
+                },
+            }
+        }
+    },
+}
 
 
 def _live_run() -> dict[str, Any]:

@@ -8,6 +8,7 @@ whose whole id is given, be it one whose key ends in `/cancel`. Only who asks fo
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -25,12 +26,14 @@ from hub.api.streams import EventStream, Nothing, wants_stream
 from hub.durations import parse_duration
 from hub.errors import BadRequest, InvalidDuration, NotFound
 from hub.payload import read_json
+from hub.run.migration import Migration
 from hub.run.runs import RunSummary
 from hub.run.state import Failure, Handled, NodeState, NodeStatus, RunState, RunStatus
 
 __all__ = ["ACTIONS", "ActionTaken", "NodeView", "RunList", "RunView", "runs", "view_run"]
 
-ACTIONS = ("cancel", "terminate", "forward")
+ACTIONS = ("cancel", "terminate", "forward", "migrate")
+Migrate = Callable[[Request[Any, Any, Any], str, dict[str, Any]], Awaitable[Migration]]
 _PREFIX = "/api/runs/"
 _MAX_BODY = 64 * 1024
 
@@ -93,8 +96,8 @@ class ActionTaken(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
-def runs(services: Services) -> list[HTTPRouteHandler]:
-    """The routes under `/api/runs`."""
+def runs(services: Services, migrate: Migrate) -> list[HTTPRouteHandler]:
+    """The routes under `/api/runs`. `migrate` does what a POST to `/migrate` asks."""
 
     @get("/api/runs", opt=VIEWER, summary="Runs, newest first", tags=["runs"])
     async def list_runs(
@@ -144,12 +147,14 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
         return EventStream(stream, services.streams)
 
     @post("/api/runs/{run_id:path}", opt=OPERATOR, status_code=202, include_in_schema=False)
-    async def act_on_run(request: Request[Any, Any, Any]) -> ActionTaken:
+    async def act_on_run(request: Request[Any, Any, Any]) -> Response[Any]:
         *segments, action = tail_of(request.scope, _PREFIX)
         if action not in ACTIONS or not segments:
             raise NotFound("a POST to a run ends in what to do with it: /" + ", /".join(ACTIONS))
         run_id = "/".join(segments)
         options = await _options(request, services.body_timeout)
+        if action == "migrate":
+            return Response(await migrate(request, run_id, options), status_code=200)
         async with audited(services, request, f"run.{action}", run_id, after=options or None):
             if action == "cancel":
                 await services.runs.cancel(run_id)
@@ -157,7 +162,7 @@ def runs(services: Services) -> list[HTTPRouteHandler]:
                 await services.runs.terminate(run_id, _reason(options))
             else:
                 await services.runs.forward(run_id, parse_duration(_by(options)))
-        return ActionTaken(id=run_id)
+        return Response(ActionTaken(id=run_id))
 
     return [list_runs, show_run, act_on_run]
 

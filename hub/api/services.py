@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hub.routing.router import Router
     from hub.routing.schedules import ProjectSchedules
     from hub.routing.sources import TreeFiles
+    from hub.run.migration import RunMigrations
     from hub.run.pending import PendingApprovals
     from hub.run.runs import Runs
 
@@ -97,6 +98,7 @@ class Services:
     max_body: int = 4 * 1024 * 1024
     schedules: ProjectSchedules | None = None
     approvals: PendingApprovals | None = None
+    migrations: RunMigrations | None = None
     files: TreeFiles | None = None
     count_runs: Callable[[], Awaitable[Mapping[str, int]]] | None = None
     temporal_ui: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -127,6 +128,43 @@ def forward(
     except InvalidDuration as error:
         raise WrongUsage(error.message) from None
     _act(id, "forward", {"by": by}, as_json, f"{id} is {by} ahead now")
+
+
+@app.command()
+def migrate(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Runs; or all of --tree.")
+    ] = None,
+    tree: Annotated[str | None, typer.Option(help="All live runs of this tree.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="A definition's hash; the project's own by default.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would become of each run.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Move live runs to another definition of their tree, where their state maps onto it.
+
+    Each run decides by itself, and goes on as it was where it refuses. What was moved is not moved
+    again, so that a command that was stopped is just given once more. The exit code is 1 when a
+    run was refused.
+    """
+    from hub.cli.client import HubClient
+    from hub.cli.migrating import migrate_all, runs_of, show_migrations
+    from hub.cli.screen import print_json
+    from hub.errors import WrongUsage
+
+    if bool(ids) == bool(tree):
+        raise WrongUsage("name runs, or a tree by --tree")
+    with HubClient() as hub:
+        wanted = list(ids) if ids else runs_of(hub, str(tree))
+        done = migrate_all(hub, wanted, to=to, dry_run=dry_run, hidden=as_json)
+    if as_json:
+        print_json(json.dumps({"items": done, "next": None}))
+    else:
+        show_migrations(done)
+    raise typer.Exit(1 if any(one["outcome"] == "refused" for one in done) else 0)
 
 
 def _act(id: str, action: str, body: dict[str, Any], as_json: bool, done: str) -> None:

@@ -28,6 +28,7 @@ from hub.settings import Settings
 from hub.temporal.approvals import TemporalApprovals
 from hub.temporal.client import TemporalRuns
 from hub.temporal.codec import KeyRing
+from hub.temporal.migrations import TemporalMigrations
 from hub.temporal.schedules import TemporalSchedules
 
 __all__ = [
@@ -100,6 +101,7 @@ def make_services(
         allowed_hosts=frozenset(settings.allowed_hosts),
         health=health,
         approvals=TemporalApprovals(client),
+        migrations=TemporalMigrations(client),
         files=TreeFiles(live.folder, lambda: live.project),
         count_runs=runs.counts,
         codec=client.data_converter.payload_codec,

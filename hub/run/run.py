@@ -219,6 +219,21 @@ class TreeRun:
         if not self._long.done() and self.home.is_long():
             self._long.set_result(None)
 
+    @property
+    def in_flight(self) -> list[str]:
+        """The paths of the nodes that are doing something outside of the run."""
+        return list(self._in_flight)
+
+    def go_on(self) -> None:
+        """Go on in a new part as soon as nothing is in flight."""
+        if not self._long.done():
+            self._long.set_result(None)
+
+    @property
+    def is_ending(self) -> bool:
+        """Has somebody asked the run to stop, or to begin again?"""
+        return self._stop.done() or bool(self.successor) or self.state.cancelling
+
     async def admit(self, path: str) -> None:
         """Return when the node may do something outside of the run, and count it as in flight.
 

@@ -42,6 +42,7 @@ from hub.run.approvals import (
     HandedOver,
     OpenApproval,
     approval_at,
+    approval_path,
     person,
 )
 from hub.run.decided import DecidedApproval
@@ -144,8 +145,9 @@ class TemporalApprovals:
                 document = await handle.query("state", rpc_timeout=_RPC_TIMEOUT)
             except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
                 raise Unreachable(f"the run cannot be asked for its state: {error}") from None
-        nodes = {} if document is None else document["nodes"]
-        node = msgspec.convert(nodes[path], NodeState) if path in nodes else None
+        found = {} if document is None else document["nodes"]
+        nodes = msgspec.convert(found, dict[str, NodeState])
+        node = nodes.get(approval_path(nodes, path, approval))
         opened = approval_at(node)
         if opened is not None and opened.id == approval:
             return opened

@@ -107,6 +107,9 @@ class StandaloneWorkflow(TreeWorkflow):
         # A namespace that is not the hub's has no such attributes.
         return None
 
+    def _publish_hash(self, hash: str) -> None:  # noqa: A002
+        return
+
     def _publish_waiting(self, waiting: list[str]) -> None:
         return
 

@@ -34,10 +34,12 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as ActionTimeout
 
 from hub.connector import installed_actions
-from hub.errors import BadRequest, HubError, NodeFailed, NotFound
+from hub.errors import BadRequest, HubError, NodeFailed, NotFound, NotMigratable
 from hub.run import ActionCall, ChildCall, Delivery, RunState, Suspended, TreeRun
 from hub.run.approvals import Decision, Delegation, OpenApproval
 from hub.run.decided import DecidedApproval
+from hub.run.migration import Plan, plan_migration
+from hub.run.run import MAX_STATE_BYTES
 from hub.run.schedules import scheduled
 from hub.temporal.approvers import DECIDED_MEMO, HUB_APPROVERS, MEMO, tokens_of
 from hub.temporal.details import describe
@@ -151,6 +153,7 @@ class TreeWorkflow:
         )
         self._status = info.typed_search_attributes.get(HUB_STATUS) or "running"
         self._next: RunInput | None = None
+        self._move: tuple[RunInput, asyncio.Future[Plan]] | None = None
         try:
             tree = tree_from_document(bytes(given.document))
         except HubError as error:
@@ -193,6 +196,10 @@ class TreeWorkflow:
         """The search attributes that a child is started with."""
         return attributes_of(tree, key, hash)
 
+    def _publish_hash(self, hash: str) -> None:  # noqa: A002
+        """Make the run to be found by the definition that it goes on with."""
+        workflow.upsert_search_attributes([HUB_HASH.value_set(hash)])
+
     def _publish_waiting(self, waiting: list[str]) -> None:
         """Make the run to be found by what it waits for."""
         workflow.upsert_search_attributes([HUB_WAITING_FOR.value_set(waiting)])
@@ -230,8 +237,10 @@ class TreeWorkflow:
             given = msgspec.structs.replace(
                 self._given, delivery=None, deliveries=[], seen=[], decided=[], state=state
             )
+            given = await self._moved(given)
             workflow.continue_as_new(self._sent(given))
         except NodeFailed as error:
+            await self._stay()
             self._begin_again()
             # The end of this turn is too late for a run that ends in it.
             self._publish()
@@ -240,10 +249,12 @@ class TreeWorkflow:
             ) from None
         except asyncio.CancelledError:
             if not self._run.leaving:
+                await self._stay()
                 self._begin_again()
                 self._publish_people()
                 _end_as_cancelled()
             raise
+        await self._stay()
         self._begin_again()
         self._publish_people()
         return result
@@ -328,6 +339,93 @@ class TreeWorkflow:
             self._run.desk.check_delegation(_read(payload, Delegation))
         except HubError as error:
             raise _refusal(error) from None
+
+    # -- migration --------------------------------------------------------------------------
+
+    @workflow.update(name="migrate")
+    async def migrate(self, payload: RawValue) -> Any:
+        """Go on with another definition. Answered when the run is about to, or will not."""
+        try:
+            given = _target(payload)
+            plan = self._plan(given)
+            if plan.reasons:
+                raise NotMigratable(plan.reasons)
+            if plan.from_hash == given.hash:
+                return self._sent(plan)
+            if self._move is None:
+                self._move = (given, asyncio.get_running_loop().create_future())
+                self._run.go_on()
+            elif self._move[0].hash != given.hash:
+                raise NotMigratable(["it is being moved to another definition just now"])
+            await first_done([self._move[1]])
+            return self._sent(self._move[1].result())
+        except HubError as error:
+            raise _refusal(error) from None
+
+    @migrate.validator
+    def _check_migration(self, payload: RawValue) -> None:
+        try:
+            plan = self._plan(_target(payload))
+            if plan.reasons:
+                raise NotMigratable(plan.reasons)
+        except HubError as error:
+            raise _refusal(error) from None
+
+    @workflow.query(name="migration")
+    def migration(self, payload: RawValue) -> Any:
+        """What a migration would come to."""
+        try:
+            return self._sent(msgspec.structs.replace(self._plan(_target(payload)), state=None))
+        except HubError as error:
+            raise _refusal(error) from None
+
+    def _plan(self, given: RunInput) -> Plan:
+        """What the migration comes to by the state of now."""
+        if self._broken is not None:
+            raise NotMigratable(["it could not begin"])
+        run = self._run
+        if given.hash == self._given.hash:
+            return Plan(from_hash=given.hash)
+        tree = tree_from_document(bytes(given.document))
+        plan = plan_migration(run.tree, tree, run.state, run.in_flight)
+        reasons = list(plan.reasons)
+        if run.is_ending:
+            reasons.append("it has been asked to stop, or to begin again")
+        if len(msgspec.json.encode(run.state)) > MAX_STATE_BYTES:
+            reasons.append("its state has become too large to be taken up")
+        return msgspec.structs.replace(plan, reasons=reasons) if reasons else plan
+
+    async def _moved(self, given: RunInput) -> RunInput:
+        """With what the next part begins: the new definition, where the run is to be moved."""
+        if self._move is None:
+            return given
+        target, answered = self._move
+        try:
+            # Things may have happened since it was asked.
+            plan = self._plan(target)
+            if plan.reasons:
+                raise NotMigratable(plan.reasons)
+        except HubError as error:
+            answered.set_exception(error)
+        else:
+            given = msgspec.structs.replace(
+                given,
+                hash=target.hash,
+                document=target.document,
+                trees=target.trees,
+                groups=target.groups,
+                state=plan.state,
+            )
+            self._publish_hash(target.hash)
+            answered.set_result(msgspec.structs.replace(plan, state=None))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return given
+
+    async def _stay(self) -> None:
+        """The run ends before it could be moved: those who asked are told."""
+        if self._move is not None and not self._move[1].done():
+            self._move[1].set_exception(NotMigratable(["it has ended meanwhile"]))
+            await workflow.wait_condition(workflow.all_handlers_finished)
 
     @workflow.query(name="state")
     def state(self) -> Any:
@@ -504,8 +602,17 @@ def _read(payload: RawValue, kind: type[_Said]) -> _Said:
         raise BadRequest(f"this is no decision: {error}") from None
 
 
+def _target(payload: RawValue) -> RunInput:
+    """The definition that a run is to go on with. Raises `BadRequest`."""
+    try:
+        return workflow.payload_converter().from_payload(payload.payload, RunInput)
+    except RuntimeError as error:
+        raise BadRequest(f"this is no definition: {error}") from None
+
+
 def _refusal(error: HubError) -> ApplicationError:
-    return ApplicationError(error.message, type=error.code, non_retryable=True)
+    details = [list(error.reasons)] if isinstance(error, NotMigratable) else []
+    return ApplicationError(error.message, *details, type=error.code, non_retryable=True)
 
 
 def _node_failure(error: ActivityError, call: ActionCall) -> NodeFailed:

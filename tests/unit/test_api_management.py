@@ -481,6 +481,7 @@ async def test_the_description(home: Home) -> None:
         "/api/runs/{run_id}",
         "/api/runs/{run_id}/cancel",
         "/api/runs/{run_id}/live",
+        "/api/runs/{run_id}/migrate",
         "/api/events/live",
         "/api/runs/{run_id}/terminate",
         "/api/runs/{run_id}/forward",

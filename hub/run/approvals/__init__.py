@@ -11,6 +11,7 @@ from hub.run.approvals.approval import (
     OpenApproval,
     approval_at,
     approval_id,
+    approval_path,
 )
 from hub.run.approvals.decision import (
     MAX_COMMENT,
@@ -37,5 +38,6 @@ __all__ = [
     "OpenApproval",
     "approval_at",
     "approval_id",
+    "approval_path",
     "person",
 ]

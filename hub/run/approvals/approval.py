@@ -23,6 +23,7 @@ __all__ = [
     "Step",
     "approval_at",
     "approval_id",
+    "approval_path",
 ]
 
 MAX_PEOPLE = 100
@@ -255,6 +256,21 @@ class OpenApproval(msgspec.Struct, frozen=True, kw_only=True):
     quorum: int
     approvals: int
     waiting_on: list[str]
+
+
+def approval_path(nodes: Mapping[str, NodeState], path: str, approval: str) -> str:
+    """Where the approval of that id is: at the path, unless a migration has moved it."""
+    places = [path] if path in nodes else []
+    for place in (*places, *nodes):
+        node = nodes[place]
+        if node.type != Approval.verb:
+            continue
+        found = approval_at(node)
+        if found is not None and found.id == approval:
+            return place
+        if isinstance(node.result, dict) and node.result.get("id") == approval:
+            return place
+    return path
 
 
 def approval_at(state: NodeState | None) -> ApprovalState | None:

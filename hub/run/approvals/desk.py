@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from hub.run.approvals.approval import (
     OpenApproval,
     Step,
     approval_at,
+    approval_path,
 )
 from hub.run.approvals.decision import (
     PAST,
@@ -51,6 +52,9 @@ _MAX_FAILED = 20
 _NOTICE_RETRY = Retry(attempts=14, backoff=timedelta(seconds=2), max=timedelta(minutes=10))
 
 
+_Said = TypeVar("_Said", Decision, Delegation)
+
+
 class Desk:
     """Where the decisions of one run come in."""
 
@@ -70,6 +74,7 @@ class Desk:
 
         Returns the answer of before where this very decision is recorded already.
         """
+        decision = self._placed(decision)
         state = self._run.state.nodes.get(decision.path)
         approval = approval_at(state)
         if approval is None or approval.id != decision.approval:
@@ -84,6 +89,11 @@ class Desk:
         check_form(approval.form, decision)
         return None
 
+    def _placed(self, said: _Said) -> _Said:
+        """With the path that the approval has now: a link may be older than a migration."""
+        path = approval_path(self._run.state.nodes, said.path, said.approval)
+        return said if path == said.path else msgspec.structs.replace(said, path=path)
+
     def _check_open(self, state: NodeState, approval: ApprovalState) -> None:
         if approval.outcome != "pending":
             raise too_late(approval.view())
@@ -97,6 +107,7 @@ class Desk:
         before = self.check(decision)
         if before is not None:
             return before
+        decision = self._placed(decision)
         state = self._run.state.nodes[decision.path]
         approval = approval_at(state)
         assert approval is not None
@@ -123,6 +134,7 @@ class Desk:
         already, now or by a later step: one voice stays one voice. Returns the answer of before
         where this very delegation is recorded already.
         """
+        delegation = self._placed(delegation)
         state = self._run.state.nodes.get(delegation.path)
         approval = approval_at(state)
         if approval is None or approval.id != delegation.approval:
@@ -142,6 +154,7 @@ class Desk:
         before = self.check_delegation(delegation)
         if before is not None:
             return before
+        delegation = self._placed(delegation)
         state = self._run.state.nodes[delegation.path]
         approval = approval_at(state)
         assert approval is not None
