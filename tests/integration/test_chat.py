@@ -62,6 +62,25 @@ async def test_a_webhook_posts_to_slack(tmp_path: Path) -> None:
     assert peer.last.json["blocks"] == [{"type": "x"}]
 
 
+async def test_a_question_has_buttons_and_no_markup(tmp_path: Path) -> None:
+    async with http_peer(lambda _: {"ok": True, "channel": "C1", "ts": "1.2"}) as peer:
+        settings = {"token": SECRET, "channel": "#a", "api_url": f"{peer.url}/api"}
+        connections = Connections(tmp_path, {"it": {"slack": settings}}, {"PLANTED": PLANTED})
+        asked = {"title": "a <@U1>", "details": "d" * 5000, "lines": ["*b*"], "token": "t"}
+        await connections.run("slack.ask", asked, GivenCall(tmp_path))
+        with pytest.raises(ActionRefused, match="token: has at most 2000"):
+            await connections.run("slack.ask", asked | {"token": "t" * 2001}, GivenCall(tmp_path))
+        await connections.close()
+    sent = peer.last.json
+    assert sent["text"] == "Approval is asked for: a &lt;@U1&gt;"
+    kinds = [block["type"] for block in sent["blocks"]]
+    assert kinds == ["context", "header", "section", "section", "actions"]
+    texts = [block["text"] for block in sent["blocks"] if "text" in block]
+    assert {text["type"] for text in texts} == {"plain_text"}
+    assert max(len(text["text"]) for text in texts) == 3000
+    assert [one["value"] for one in sent["blocks"][-1]["elements"]] == ["t", "t"]
+
+
 @pytest.mark.parametrize(
     ("error", "retryable", "wait"), [("ratelimited", True, 3.0), ("channel_not_found", False, None)]
 )
@@ -185,7 +204,10 @@ def failing_calls_of(kind: str, settings: Callable[[str], dict[str, Any]]) -> li
 class TestSlack(ConnectorContract):
     kind: ClassVar[type[Connector]] = Slack
     settings: ClassVar[Mapping[str, Any]] = {"token": "xoxb-token", "channel": "C1"}
-    arguments: ClassVar[Mapping[str, Mapping[str, Any]]] = {"slack.post": {"text": "Hi"}}
+    arguments: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "slack.post": {"text": "Hi"},
+        "slack.ask": {"title": "Deploy", "token": "t"},
+    }
 
     @pytest.fixture
     async def failing_calls(self) -> AsyncIterator[Sequence[FailingCall]]:

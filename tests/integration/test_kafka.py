@@ -20,11 +20,19 @@ from hub.errors import Busy
 from hub.event import Event
 from hub.kafka import Security
 from hub.ports import find_free
+from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Entry, Journal
+from hub.routing.router import Router
+from hub.temporal.client import TemporalRuns
+from hub.temporal.connect import connect
+from hub.temporal.dev_server import DevServer
+from hub.tree import load_tree
 from hub.trigger import ConsumerIntake, Receipt
 from tests.kafka import PASSWORD, USER, KafkaServer
+from tests.registry import registry_server
 from triggers.kafka import Kafka, Settings
+from triggers.kafka.settings import RegistrySettings
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -495,3 +503,127 @@ async def test_a_broker_that_nobody_vouches_for_is_not_used(
         await until(lambda: consumer.status().state == "away")
         assert "certificate is not trusted" in (consumer.status().detail or "")
     assert (await journal.counts())["accepted"] == 0
+
+
+# --- a schema registry, and a slow hub
+
+
+async def test_values_of_a_schema_registry(kafka: KafkaServer, journal: Journal) -> None:
+    topic, dead = await kafka.topic(), await kafka.topic()
+    with registry_server() as registry:
+        number = registry.register("orders-value", "string")
+        hello = b"\0" + number.to_bytes(4, "big") + b"\x0ahello"
+        await kafka.send(topic, hello, b"\0\0\0\0\x63x", b"{}", hello)
+        consumer = trigger(
+            kafka,
+            topic=topic,
+            dead_letter=dead,
+            format="registry",
+            registry=RegistrySettings(url=registry.url),
+        )
+        async with running(consumer, JournalIntake(journal)):
+            found = await entries(journal, 4)
+            good = [entry.event.data for entry in found if entry.status == "accepted"]
+            bad = [entry.error or "" for entry in found if entry.status == "dead"]
+            assert good == ["hello", "hello"]
+            assert ["has no schema 99" in bad[0], "zero byte" in bad[1]] == [True, True]
+
+            # While the registry is away nothing is buried and nothing lost: the partitions pause.
+            other = registry.register("orders-value", "long")
+            registry.stop()
+            await kafka.send(topic, b"\0" + other.to_bytes(4, "big") + b"\x0e", hello)
+            await until(lambda: consumer.status().state == "paused")
+            assert "schema registry" in str(consumer.status().detail)
+            await asyncio.sleep(1)
+            assert sum((await journal.counts()).values()) == 4
+            registry.start()
+            found = await entries(journal, 6)
+            assert [entry.event.data for entry in found[4:]] == [7, "hello"]
+            await until(lambda: consumer.status().state == "consuming")
+    letters = await kafka.read(dead, 2)
+    errors = [dict(letter.headers)["hub_error"] for letter in letters]
+    assert b"has no schema 99" in errors[0]
+    assert b"zero byte" in errors[1]
+
+
+@asynccontextmanager
+async def link_to(address: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A way to a server on which nothing moves until the event is set; its address."""
+    host, _, port = address.rpartition(":")
+    moves = asyncio.Event()
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                await moves.wait()
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(host, int(port))
+        for one in (carry(reader, back), carry(there, writer)):
+            tasks.append(asyncio.create_task(one))
+
+    door = await asyncio.start_server(meet, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{door.sockets[0].getsockname()[1]}", moves
+    finally:
+        door.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await door.wait_closed()
+        # What was closed is gone in the loop's next turn.
+        await asyncio.sleep(0)
+
+
+async def test_while_temporal_does_not_answer_the_partitions_pause_and_nothing_is_lost(
+    kafka: KafkaServer, journal: Journal, server: DevServer
+) -> None:
+    topic, name, count = await kafka.topic(3), f"slow-{uuid.uuid4().hex[:8]}", 700
+    tree = load_tree(
+        f"tree: {name}\nevents:\n  number: {{kafka: orders, key: event.data.key}}\n"
+        "start: number\ndo:\n  - delay: 1 day\n"
+    )
+    consumer = trigger(kafka, topic=topic)
+    async with link_to(server.address) as (address, moves):
+        moves.set()
+        runs = TemporalRuns(await connect(address), task_queue=name)
+        moves.clear()
+        dispatcher = Dispatcher(journal, runs, lambda: Router([tree]), owner=name)
+        dispatching = asyncio.create_task(dispatcher.run())
+        try:
+            await kafka.send(topic, *numbered(7, count))
+            async with running(consumer, JournalIntake(journal, max_backlog=50, retry_after=0)):
+                await until(lambda: consumer.status().state == "paused")
+                await asyncio.sleep(1)
+                # What waits is bounded, in the journal and in memory: one batch over the limit, and
+                # one poll.
+                assert (await journal.counts())["accepted"] <= 50 + 500
+                assert consumer._member is not None
+                assert len(consumer._member._held) <= 500
+                moves.set()
+                deadline = asyncio.get_running_loop().time() + 100
+                while (await journal.counts()).get("delivered", 0) < count:
+                    assert asyncio.get_running_loop().time() < deadline, await journal.counts()
+                    await asyncio.sleep(0.1)
+        finally:
+            dispatching.cancel()
+            await asyncio.gather(dispatching, return_exceptions=True)
+    found = await entries(journal, count)
+    assert sorted(entry.event.data["n"] for entry in found) == list(range(count))
+    # One run got them all once, and in their order.
+    client = await connect(server.address)
+    history = await client.get_workflow_handle(f"{name}/k3").fetch_history()
+    told = [
+        json.loads(event.workflow_execution_signaled_event_attributes.input.payloads[0].data)
+        for event in history.events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+    ns = [delivery["event"]["data"]["n"] for delivery in told]
+    assert ns in (list(range(3, count, 7)), list(range(10, count, 7)))

@@ -14,6 +14,8 @@ from hub.trigger import ConsumerIntake, ConsumerStatus, ConsumerTrigger
 from triggers.kafka.dead_letters import DeadLetterTopic
 from triggers.kafka.member import Member
 from triggers.kafka.message import Reader
+from triggers.kafka.registry import Registry
+from triggers.kafka.schemas import make_decode
 from triggers.kafka.settings import Settings
 from triggers.kafka.standing import Standing
 
@@ -42,7 +44,10 @@ class Kafka(ConsumerTrigger):
             raise InvalidDefinition(faults)
         super().__init__(name, settings)
         self.group = settings.group or f"hub-{name}"
-        self._reader = Reader(name, settings)
+        self._registry = None
+        if settings.registry is not None:
+            self._registry = Registry(settings.registry, make_decode)
+        self._reader = Reader(name, settings, self._registry)
         self._standing = Standing(name)
         self._member: Member | None = None
 
@@ -80,6 +85,8 @@ class Kafka(ConsumerTrigger):
                 pause = min(pause * 2, _LONGEST_PAUSE)
         finally:
             await dead_letters.close()
+            if self._registry is not None:
+                await self._registry.close()
             self._standing.now("stopped")
 
     def status(self) -> ConsumerStatus:

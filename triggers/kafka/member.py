@@ -19,6 +19,7 @@ from hub.kafka import client_options, reason_of
 from hub.trigger import ConsumerIntake, PartitionStatus
 from triggers.kafka.dead_letters import DeadLetterTopic
 from triggers.kafka.message import Message, Reader, Unreadable
+from triggers.kafka.registry import RegistryAway
 from triggers.kafka.settings import Settings
 from triggers.kafka.standing import Standing
 
@@ -32,14 +33,15 @@ _LOOK_EVERY = 5.0
 _PATIENCE = 10.0
 _GIVEN_UP = 60.0
 _FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 10.0
 
 
 class _Held(msgspec.Struct):
-    """A message that is read and not yet in the journal: an event, or why there is none."""
+    """A message that is not yet in the journal; once it is read, an event or why there is none."""
 
     partition: TopicPartition
     message: Message
-    event: Event | None
+    event: Event | None = None
     error: str | None = None
     is_sent: bool = False
     """Whether the dead-letter topic has it."""
@@ -261,7 +263,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
     # --- messages ---
 
     def _pace(self) -> None:
-        """Pause the partitions while the intake is full, and resume them when it is not."""
+        """Pause the partitions while something is held, and resume them when nothing is."""
         partitions = self._consumer.assignment()
         if self._held:
             self._consumer.pause(*(partitions - self._consumer.paused()))
@@ -279,19 +281,13 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             if partition not in self._next:
                 continue
             self._heard_at = self._time()
-            for record in messages:
-                message = _message(record)
-                try:
-                    held = _Held(partition, message, self._reader.read(message))
-                except Unreadable as error:
-                    held = _Held(partition, message, None, error.reason)
-                self._held.append(held)
+            self._held.extend(_Held(partition, _message(record)) for record in messages)
 
     async def _hand_in(self) -> None:
         """Hand in what is held, in its order; what the intake has no room for stays held."""
         if self._full_until is not None and self._time() < self._full_until:
             return
-        while True:
+        while await self._read():
             # A rebalance waits for the one batch that is on its way, and finds the rest here.
             async with self._handing_in:
                 if not self._held:
@@ -300,9 +296,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
                 try:
                     await self._accept(batch)
                 except Busy as busy:
-                    self._full_until = self._time() + self._pause
-                    self._pause = min(self._pause * 2, max(busy.retry_after, _FIRST_PAUSE))
-                    self._standing.now("paused", busy.message)
+                    self._rest(busy.message, longest=busy.retry_after)
                     return
                 for held in batch:
                     self._held.popleft()
@@ -311,6 +305,29 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._full_until = None
                     self._pause = _FIRST_PAUSE
                 self._tell()
+
+    async def _read(self) -> bool:
+        """Read what is handed in next. False while that cannot be known: it stays held, and waits."""
+        batch = [held for held in self._batch() if held.event is None and held.error is None]
+        if not batch:
+            return True
+        try:
+            await self._reader.prepare([held.message for held in batch])
+            for held in batch:
+                try:
+                    held.event = self._reader.read(held.message)
+                except Unreadable as error:
+                    held.error = error.reason
+        except RegistryAway as away:
+            self._rest(away.message, longest=_LONGEST_PAUSE)
+            return False
+        return True
+
+    def _rest(self, why: str, *, longest: float) -> None:
+        """Pause the partitions for a while, longer each time."""
+        self._full_until = self._time() + self._pause
+        self._pause = min(self._pause * 2, max(longest, _FIRST_PAUSE))
+        self._standing.now("paused", why)
 
     def _batch(self) -> list[_Held]:
         batch: list[_Held] = []

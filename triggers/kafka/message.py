@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from hub.cloudevents import STRUCTURED, read_data
 from hub.errors import ExpressionError, HubError, InvalidEvent
 from hub.event import Event
 from hub.payload import media_type, read_json
+from triggers.kafka.registry import Registry, RegistryAway
 from triggers.kafka.settings import Settings
 
 __all__ = ["Message", "Reader", "Unreadable", "place_of"]
@@ -71,6 +72,8 @@ def place_of(message: Message) -> str:
 class Reader:
     """Reads the messages of one trigger. It is pure: a message means the same each time.
 
+    Where values are written by the schemas of a registry, `prepare` has these first.
+
     What the settings do not say of the event is taken from the message: `id` is
     `topic-partition-offset-timestamp`, `type` is `value.type` where that is a text and else
     `<trigger>.received`, `subject` is the key, `time` the timestamp, and `data` is `value.data`
@@ -78,20 +81,31 @@ class Reader:
     data and the extension `tombstone`.
     """
 
-    def __init__(self, trigger: str, settings: Settings) -> None:
+    def __init__(self, trigger: str, settings: Settings, registry: Registry | None = None) -> None:
         self._trigger = trigger
+        self._registry = registry
         self._format = settings.format
+        self._key_header = settings.key_header
+        self._id_header = settings.id_header
         self._templates = settings.templates()
 
+    async def prepare(self, messages: Sequence[Message]) -> None:
+        """Have all that `read` needs for these messages. Raises `RegistryAway`."""
+        if self._registry is not None:
+            await self._registry.fetch([m.value for m in messages if m.value is not None])
+
     def read(self, message: Message) -> Event:
-        """The event in the message. Raises `Unreadable`."""
+        """The event in the message. Raises `Unreadable`, and `RegistryAway` without `prepare`."""
         try:
+            message = self._with_key(message)
             headers = _headers(message)
             if self._format != "raw" and _is_cloudevent(headers):
-                return _cloudevent(message, headers)
+                return _cloudevent(message, headers, self._registry)
             if self._format == "cloudevents":
                 raise InvalidEvent("the message is no CloudEvent: it has no header ce_specversion")
             return self._event(message, headers)
+        except RegistryAway:
+            raise
         except HubError as error:
             raise Unreadable(error.message, self.remains(message)) from None
         except Exception as error:
@@ -127,7 +141,7 @@ class Reader:
         if raw and "data" not in given:
             extensions["database64"] = True
         return Event(
-            id=_text("id", given["id"]) if "id" in given else place_of(message),
+            id=self._id(message, given),
             source=_source(message),
             type=_text("type", given["type"]) if "type" in given else type_,
             subject=None if subject is None else _text("subject", subject),
@@ -142,7 +156,22 @@ class Reader:
             return None, False
         if self._format == "raw":
             return _text_or_base64(message.value)
+        if self._registry is not None:
+            return self._registry.decode(message.value), False
         return read_json(message.value), False
+
+    def _with_key(self, message: Message) -> Message:
+        """The message with the key that its header holds, where the settings name one."""
+        if self._key_header is None:
+            return message
+        key = _last(message, self._key_header)
+        return message if key is None else replace(message, key=key)
+
+    def _id(self, message: Message, given: Mapping[str, Any]) -> str:
+        if "id" in given:
+            return _text("id", given["id"])
+        own = None if self._id_header is None else _last(message, self._id_header)
+        return place_of(message) if own is None else _text("id", _text_or_base64(own)[0])
 
     def _evaluate(self, message: Message, value: Any, headers: Mapping[str, str]) -> dict[str, Any]:
         key = None if message.key is None else _text_or_base64(message.key)[0]
@@ -167,7 +196,7 @@ def _is_cloudevent(headers: Mapping[str, str]) -> bool:
     )
 
 
-def _cloudevent(message: Message, headers: Mapping[str, str]) -> Event:
+def _cloudevent(message: Message, headers: Mapping[str, str], registry: Registry | None) -> Event:
     kind = media_type(headers.get("content-type", ""))
     if kind == STRUCTURED:
         if message.value is None:
@@ -178,12 +207,14 @@ def _cloudevent(message: Message, headers: Mapping[str, str]) -> Event:
     elif kind.startswith("application/cloudevents"):
         raise InvalidEvent(f"CloudEvents as {kind!r} are not read here; send {STRUCTURED!r}")
     else:
-        document = _binary(message, headers)
+        document = _binary(message, headers, registry)
     # What the event says of itself goes before what is known of its message.
     return Event.from_cloudevent({**_extensions(message), **document})
 
 
-def _binary(message: Message, headers: Mapping[str, str]) -> dict[str, Any]:
+def _binary(
+    message: Message, headers: Mapping[str, str], registry: Registry | None
+) -> dict[str, Any]:
     document: dict[str, Any] = {
         name[3:]: text for name, text in headers.items() if name.startswith("ce_")
     }
@@ -192,11 +223,18 @@ def _binary(message: Message, headers: Mapping[str, str]) -> dict[str, Any]:
     content_type = headers.get("content-type", "")
     if content_type:
         document["datacontenttype"] = content_type
-    if message.value is not None:
+    if registry is not None and message.value is not None and message.value[:1] == b"\0":
+        document["data"] = registry.decode(message.value)
+    elif message.value is not None:
         data, raw = read_data(content_type, message.value)
         if data is not None:
             document["data_base64" if raw else "data"] = data
     return document
+
+
+def _last(message: Message, name: str) -> bytes | None:
+    """The value of a header; of several with one name the last, as Kafka's own clients do."""
+    return next((v for n, v in reversed(message.headers) if n == name and v), None)
 
 
 def _headers(message: Message) -> dict[str, str]:

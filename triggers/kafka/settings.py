@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -15,13 +18,57 @@ from hub.errors import Diagnostic, ExpressionError, InvalidDuration
 from hub.expressions import Template, compile_template
 from hub.kafka import Security, check_brokers, check_security
 
-__all__ = ["EXPRESSIONS", "Settings"]
+__all__ = ["EXPRESSIONS", "RegistrySettings", "Settings"]
 
 EXPRESSIONS = ("id", "type", "subject", "time", "data")
 """The settings that say what of a message becomes the event."""
 _NAMES = frozenset({"value", "key", "headers", "topic", "partition", "offset", "timestamp"})
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(minutes=30)
+
+
+class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A schema registry that speaks Confluent's protocol, at `url`.
+
+    The login is `username` and `password` (an API key and its secret), or a bearer `token`. `ca` are
+    certificates to trust instead of the system's, as PEM text. One question takes at most `timeout`
+    seconds.
+    """
+
+    url: str
+    username: str | None = None
+    password: str | None = None
+    token: str | None = None
+    ca: str | None = None
+    timeout: float = 5.0
+
+    def trust(self) -> ssl.SSLContext:
+        """The certificates by which the registry is known. Raises `ssl.SSLError`."""
+        return ssl.create_default_context(cadata=self.ca)
+
+    def check(self) -> list[Diagnostic]:
+        """Every fault, each with the field as its path."""
+        faults = []
+        address = urlsplit(self.url)
+        if address.scheme not in ("http", "https") or not address.netloc or address.username:
+            faults.append(
+                _fault("registry.url", "is no address", "for example https://registry.example.com")
+            )
+        if self.token is not None and self.username is not None:
+            faults.append(_fault("registry.token", "there is a login by `username` already"))
+        if self.password is not None and self.username is None:
+            faults.append(_fault("registry.username", "a `password` needs it"))
+        if not 0 < self.timeout <= 60:
+            faults.append(_fault("registry.timeout", "is a number of seconds, at most 60"))
+        if self.ca is not None:
+            try:
+                self.trust()
+            except ssl.SSLError:
+                faults.append(_fault("registry.ca", "holds no certificate as PEM text"))
+        return faults
+
+    def __repr__(self) -> str:
+        return "<settings of a schema registry>"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,8 +83,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     read from its beginning either way.
 
     `format` says what values are: `json`, `raw` (text, or base64 where they are none),
-    `cloudevents` (anything else is refused). A message that says of itself that it is a CloudEvent
-    is read as one with every format but `raw`.
+    `cloudevents` (anything else is refused), `registry` (Avro, or JSON with a JSON Schema, as the
+    schema `registry` says of the id that each value begins with). A message that says of itself that
+    it is a CloudEvent is read as one with every format but `raw`.
+
+    `key_header` and `id_header` name headers that hold the key and the event's id, where messages
+    carry them there; a message without that header has its own.
 
     `id`, `type`, `subject`, `time` and `data` say what of the message becomes the event, as
     `${{ }}` expressions over `value`, `key`, `headers`, `topic`, `partition`, `offset` and
@@ -54,7 +105,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     security: Security | None = None
     group: str | None = None
     start: Literal["earliest", "latest"] = "earliest"
-    format: Literal["json", "cloudevents", "raw"] = "json"
+    format: Literal["json", "cloudevents", "raw", "registry"] = "json"
+    registry: RegistrySettings | None = None
+    key_header: str | None = None
+    id_header: str | None = None
     id: Any = None
     type: Any = None
     subject: Any = None
@@ -94,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             *self._check_topics(),
             *check_brokers(self.brokers),
             *check_security(self.security),
+            *self._check_registry(),
             *self._check_expressions(),
         ]
         if self.group is not None and not 0 < len(self.group) <= 249:
@@ -105,6 +160,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         else:
             if not _SHORTEST <= session <= _LONGEST:
                 faults.append(_fault("session_timeout", "must be from 1 second to 30 minutes"))
+        return faults
+
+    def _check_registry(self) -> list[Diagnostic]:
+        faults = [] if self.registry is None else self.registry.check()
+        if (self.format == "registry") != (self.registry is not None):
+            faults.append(
+                _fault(
+                    "registry",
+                    "`format: registry` and the settings of a `registry` go together",
+                    "for example registry: {url: https://registry.example.com}",
+                )
+            )
+        if self.registry is not None and not _has_extra():
+            faults.append(
+                _fault(
+                    "registry", "needs the extra `registry`", "pip install 'event-hub[registry]'"
+                )
+            )
+        if self.id is not None and self.id_header is not None:
+            faults.append(_fault("id_header", "there is an `id` already"))
         return faults
 
     def _check_topics(self) -> list[Diagnostic]:
@@ -174,6 +249,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                     )
                 )
         return faults
+
+
+def _has_extra() -> bool:
+    return all(find_spec(name) is not None for name in ("fastavro", "jsonschema_rs"))
 
 
 def _fault(path: str, message: str, suggestion: str | None = None) -> Diagnostic:

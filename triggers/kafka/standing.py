@@ -15,7 +15,7 @@ _WORDS: dict[ConsumerState, str] = {
     "starting": "a Kafka trigger starts",
     "waiting": "a Kafka trigger waits for its topics",
     "consuming": "a Kafka trigger consumes",
-    "paused": "a Kafka trigger pauses: the hub is full",
+    "paused": "a Kafka trigger pauses",
     "away": "a Kafka trigger has lost its brokers and tries on",
     "stopped": "a Kafka trigger has stopped",
 }
