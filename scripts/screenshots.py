@@ -53,6 +53,25 @@ def live(hub: HubProcess) -> None:
     item = next(one for one in hub.get("/api/approvals")["items"] if "2.4" in one["run_id"])
     decision = {"decision": "approve", "as": "ada@example.com", "comment": "Tests are green."}
     hub.post(f"/api/approvals/{item['id']}/decision", decision)
+    reject(hub)
+
+
+def reject(hub: HubProcess) -> None:
+    """One that is over: passed on by one, rejected by the other."""
+    data = {"id": "shop-2.3", "service": "shop", "version": "2.3", "requester": "cleo@example.com"}
+    send(hub, "deploy.requested", "deploy-2.3", data)
+
+    def found() -> list[dict[str, str]]:
+        return [one for one in hub.get("/api/approvals")["items"] if "2.3" in one["run_id"]]
+
+    hub.until(found, "the approval that is rejected")
+    (item,) = found()
+    path = f"/api/approvals/{item['id']}"
+    passed_on = {"to": "eve@example.com", "as": "ada@example.com", "comment": "On holiday."}
+    hub.post(f"{path}/delegation", passed_on)
+    decision = {"decision": "reject", "as": "eve@example.com", "comment": "Not on a Friday."}
+    hub.post(f"{path}/decision", decision)
+    hub.until(lambda: not found(), "the approval to be over")
 
 
 def send(hub: HubProcess, kind: str, event_id: str, data: dict[str, object]) -> None:
@@ -70,19 +89,42 @@ def take(page: Page, hub: HubProcess, suffix: str) -> None:
         "tree": ("/trees/order-saga", ".card-node"),
         "approvals": ("/approvals", ".lines li"),
         "triggers": ("/triggers", ".card"),
+        "connections": ("/connections", ".connection"),
+        "decided": ("/approvals?status=decided", ".lines li"),
     }
     for name, (address, sign) in views.items():
         page.goto(hub.url + address)
         expect(page.locator(sign).first).to_be_visible(timeout=20_000)
         if name == "tree" and not suffix.endswith("phone"):
             expect(page.locator(".cm-content")).to_be_visible(timeout=20_000)
+        if name == "connections":
+            for connection in ("mail", "shop"):
+                page.get_by_role("button", name=f"Test {connection}").click()
+            expect(page.get_by_text("the database answers")).to_be_visible(timeout=20_000)
         time.sleep(0.7)
         page.screenshot(path=OUT / f"{name}{suffix}.png")
-    page.get_by_role("link", name="Approvals").first.click()
+    if not suffix.endswith("phone"):
+        try_out(page, hub, suffix)
+    page.goto(f"{hub.url}/approvals")
     page.locator(".lines a").last.click()
     expect(page.get_by_role("button", name="Approve")).to_be_visible()
     time.sleep(0.5)
     page.screenshot(path=OUT / f"approval{suffix}.png")
+
+
+def try_out(page: Page, hub: HubProcess, suffix: str) -> None:
+    """A scenario of the tree's tests, on its way."""
+    page.goto(f"{hub.url}/trees/user-onboarding")
+    page.get_by_role("button", name="Try it").click()
+    trial = page.get_by_role("region", name="Try it")
+    trial.get_by_label("Scenario").select_option("no reminder when verified in time")
+    trial.get_by_role("button", name="Run", exact=True).click()
+    expect(trial.get_by_role("status")).to_be_visible(timeout=60_000)
+    page.get_by_role("slider").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    time.sleep(0.5)
+    page.screenshot(path=OUT / f"trial{suffix}.png")
 
 
 def main() -> None:

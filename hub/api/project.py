@@ -15,7 +15,7 @@ from hub.api.paging import Limit, page_of
 from hub.api.services import Services
 from hub.errors import NotFound
 from hub.telemetry.metrics import REFUSED
-from hub.trigger import ConsumerState, ConsumerTrigger, HttpTrigger, Trigger
+from hub.trigger import ConsumerState, ConsumerStatus, HttpTrigger, Trigger
 
 __all__ = ["TreeItem", "TreeList", "TreeShown", "TriggerItem", "TriggerList", "project"]
 
@@ -112,8 +112,9 @@ def project(services: Services) -> list[HTTPRouteHandler]:
         limit: Limit = 1000, cursor: FromQuery[str | None] = None
     ) -> TriggerList:
         refused = _refused()
+        consumers = {status.trigger: _consumer(status) for status in services.consumers()}
         found = [
-            _shown(trigger, base_url, refused.get(name, {}))
+            _shown(trigger, base_url, refused.get(name, {}), consumers.get(name))
             for name, trigger in services.project().triggers.items()
         ]
         items, following = page_of(found, lambda one: one.name, limit, cursor)
@@ -122,7 +123,9 @@ def project(services: Services) -> list[HTTPRouteHandler]:
     return [list_trees, show_tree, list_triggers]
 
 
-def _shown(trigger: Trigger, base_url: str, refused: dict[str, int]) -> TriggerItem:
+def _shown(
+    trigger: Trigger, base_url: str, refused: dict[str, int], consumer: ConsumerView | None
+) -> TriggerItem:
     provider = getattr(trigger.settings, "provider", None)
     return TriggerItem(
         name=trigger.name,
@@ -131,17 +134,11 @@ def _shown(trigger: Trigger, base_url: str, refused: dict[str, int]) -> TriggerI
         provider=str(provider) if provider else None,
         topics=[str(topic) for topic in getattr(trigger.settings, "named", ())],
         refused=refused,
-        consumer=_consumer(trigger),
+        consumer=consumer,
     )
 
 
-def _consumer(trigger: Trigger) -> ConsumerView | None:
-    if not isinstance(trigger, ConsumerTrigger):
-        return None
-    status = trigger.status()
-    if status.state == "stopped":
-        # Another process consumes it, or none.
-        return None
+def _consumer(status: ConsumerStatus) -> ConsumerView:
     return ConsumerView(state=status.state, detail=status.detail, lag=status.lag, dead=status.dead)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from hub.api.streams import Streams
-from hub.trigger import Intake, Trigger
+from hub.trigger import ConsumerStatus, Intake, Trigger
 
 if TYPE_CHECKING:
     from temporalio.converter import PayloadCodec
@@ -75,8 +75,9 @@ class Services:
     has pointed its own name at this machine is refused by it. `body_timeout` (seconds) bounds the
     reading of one request body, `check_timeout` (seconds) one health check, `max_body` (bytes) a
     body posted to the management side. `files` are the trees' files; None where they
-    cannot be shown or changed. `count_runs` counts all runs by status. `temporal_ui` is the
-    address of Temporal's own page; `is_development` says that runs' clocks can be forwarded, and that
+    cannot be shown or changed. `count_runs` counts all runs by status. `consumers` tells how those
+    of this process do. `temporal_ui` is the address of Temporal's own page; `is_development` says
+    that runs' clocks can be forwarded, and that
     whoever calls from this very machine is its local user and needs no token. `access` knows people
     and tokens; without it nobody else gets in. `metrics` gives what Prometheus is told, `codec` is
     what payloads pass on their way to Temporal, and the pages of `codec_origins` may ask for it. `streams` are the live streams: who stops the HTTP
@@ -101,6 +102,7 @@ class Services:
     migrations: RunMigrations | None = None
     files: TreeFiles | None = None
     count_runs: Callable[[], Awaitable[Mapping[str, int]]] | None = None
+    consumers: Callable[[], Sequence[ConsumerStatus]] = tuple
     temporal_ui: str | None = None
     is_development: bool = False
     access: Access | None = None

@@ -161,6 +161,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             is_development=True,
             access=access,
             metrics=metrics.text,
+            consumers=kafka.consumers.statuses,
         )
         app = create_app(services, extra_routes=[mail_router(inbox)])
         serving = await stack.enter_async_context(serve_http(app, listener))

@@ -342,9 +342,15 @@ def test_a_scenario_is_tried_and_watched_on_the_canvas(page: Page, tree: str) ->
     panel.get_by_role("button", name="Again").click()
     expect(card(page, "do[1].fallback[0]")).to_contain_text("failed", timeout=60_000)
     expect(card(page, "do[1].fallback[1]")).to_contain_text("succeeded")
-    # Where it fails is shown, and why.
+
+
+def test_a_trial_says_where_it_fails_and_what_is_wrong(page: Page, tree: str) -> None:
+    open_tree(page, tree)
+    page.get_by_role("button", name="Try it").click()
+    panel = page.get_by_role("region", name="Try it")
+    outcome = panel.get_by_role("status")
     panel.get_by_role("button", name="email.send", exact=True).click()
-    panel.get_by_role("button", name="Again").click()
+    panel.get_by_role("button", name="Run", exact=True).click()
     expect(outcome).to_contain_text("Show where", timeout=60_000)
     outcome.get_by_role("button", name="Show where").first.click()
     expect(card(page, "do[0]").locator(".selected")).to_have_count(1)

@@ -222,6 +222,9 @@ export const hub = {
   actOnSchedule: (id: string, action: "trigger" | "pause" | "resume") =>
     call(`/api/schedules/${inPath(id)}/${action}`, { method: "POST", body: {} }),
 
+  backfill: (id: string, from: string, to: string) =>
+    call(`/api/schedules/${inPath(id)}/backfill`, { method: "POST", body: { from, to } }),
+
   connections: (signal?: AbortSignal) => call<List<Connection>>("/api/connections", { signal }),
   testConnection: (name: string) =>
     call<ConnectionTest>(`/api/connections/${encodeURIComponent(name)}/test`, {

@@ -199,10 +199,18 @@ function Drawing({
   // biome-ignore lint/correctness/useExhaustiveDependencies: only when the shape changes
   useEffect(() => {
     keepInSight(flow, size.current, placed, selected);
-    // The card that had the focus may be gone: what is selected now has it, so that keys go on.
-    if (hasFocus.current && document.activeElement === document.body && selected) {
-      focusOn(selected);
+    // The focus goes with what is selected, also when the card that had it is gone, so that the
+    // next key finds its way. A new card may take some frames to be there.
+    let frames = 60;
+    let waiting = 0;
+    function follow() {
+      const at = document.activeElement;
+      const isOnCards = at === document.body || !!at?.classList.contains("react-flow__node");
+      if (!selected || !hasFocus.current || !isOnCards) return;
+      if (!focusOn(selected) && frames-- > 0) waiting = requestAnimationFrame(follow);
     }
+    follow();
+    return () => cancelAnimationFrame(waiting);
   }, [shape, selected]);
 
   function turn() {
@@ -215,10 +223,12 @@ function Drawing({
     }
   }
 
-  function focusOn(path: string) {
-    frame.current
-      ?.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(path)}"]`)
-      ?.focus({ preventScroll: true });
+  function focusOn(path: string): boolean {
+    const card = frame.current?.querySelector<HTMLElement>(
+      `.react-flow__node[data-id="${CSS.escape(path)}"]`,
+    );
+    card?.focus({ preventScroll: true });
+    return !!card;
   }
 
   function onKeyDown(event: KeyboardEvent) {

@@ -1,15 +1,15 @@
 /** Where events come in: addresses to copy, and what came last. */
 
-import { useState } from "react";
-import { eventAddress, treeAddress } from "../address";
-import { hub, Problem } from "../api/client";
+import { eventAddress } from "../address";
+import { hub } from "../api/client";
 import { useResource } from "../api/resource";
-import type { Schedule, Trigger } from "../api/types";
+import type { Trigger } from "../api/types";
 import { Icon, type IconName } from "../parts/icons";
 import { Link } from "../parts/link";
 import { CodeLine, Empty, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
 import { StatusSign } from "../parts/status";
 import { Time } from "../parts/time";
+import { Schedules } from "./schedules";
 
 const ICONS: Record<string, IconName> = { webhook: "send", kafka: "parallel", schedule: "clock" };
 
@@ -42,86 +42,6 @@ export function TriggersView() {
       )}
       <Schedules />
     </Page>
-  );
-}
-
-function Schedules() {
-  const schedules = useResource("schedules", hub.schedules, { every: 5000 });
-  const [problem, setProblem] = useState<Problem | null>(null);
-  if (!schedules.data || schedules.data.items.length === 0) return null;
-  async function act(schedule: Schedule, action: "trigger" | "pause" | "resume") {
-    try {
-      await hub.actOnSchedule(schedule.id, action);
-      setProblem(null);
-      schedules.refresh();
-    } catch (error) {
-      if (error instanceof Problem) setProblem(error);
-    }
-  }
-  return (
-    <Panel flush title="Schedules" note="kept in Temporal: they fire while no hub is up, too">
-      {problem && <ProblemNote problem={problem} />}
-      <div className="table-wrap">
-        <table>
-          <thead>
-            <tr>
-              <th>Schedule</th>
-              <th className="hide-narrow">Times</th>
-              <th>Next</th>
-              <th>
-                <span className="visually-hidden">What can be done</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {schedules.data.items.map((schedule) => (
-              <tr key={schedule.id}>
-                <td>
-                  <Link href={treeAddress(schedule.tree)}>{schedule.tree}</Link>
-                  <span className="faint"> · {schedule.subscription}</span>
-                  {schedule.status !== "current" && (
-                    <span className="badge tone-wait">{schedule.status}</span>
-                  )}
-                </td>
-                <td className="hide-narrow">
-                  <code>{schedule.times.join(", ")}</code>{" "}
-                  <span className="faint">{schedule.timezone}</span>
-                </td>
-                <td>
-                  {schedule.paused ? (
-                    <span className="badge tone-wait" title={schedule.note}>
-                      paused
-                    </span>
-                  ) : schedule.next[0] ? (
-                    <Time at={schedule.next[0]} both />
-                  ) : (
-                    <span className="faint">never</span>
-                  )}
-                </td>
-                <td>
-                  <div className="row push-row">
-                    <button
-                      type="button"
-                      className="button small"
-                      onClick={() => act(schedule, "trigger")}
-                    >
-                      Run now
-                    </button>
-                    <button
-                      type="button"
-                      className="button small"
-                      onClick={() => act(schedule, schedule.paused ? "resume" : "pause")}
-                    >
-                      {schedule.paused ? "Resume" : "Pause"}
-                    </button>
-                  </div>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </Panel>
   );
 }
 

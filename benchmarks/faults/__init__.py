@@ -1,1 +1,0 @@
-"""The kill laboratory: see `benchmarks/faults/__main__.py`."""
