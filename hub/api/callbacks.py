@@ -1,8 +1,7 @@
 """`/callbacks/{token}`: the links that runs send out.
 
 Mail scanners and previews follow links, so GET and HEAD change nothing; only the button's POST
-delivers. The token is the whole authority: no cookie is read, and no Origin asked for, since a page
-under `Referrer-Policy: no-referrer` posts with `Origin: null`.
+delivers.
 """
 
 from __future__ import annotations
@@ -11,35 +10,23 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, get, post, route
-from litestar.enums import HttpMethod, MediaType
+from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from hub.api import pages
-from hub.api.body import read_body, read_headers
+from hub.api import callback_pages as pages
 from hub.api.guards import ANYONE
 from hub.api.ingress import accepted
-from hub.api.problems import problem_of, respond_with_problem
 from hub.api.services import Services
-from hub.cloudevents import read_data
-from hub.errors import BadRequest, HubError
+from hub.api.signed import json_answer, page_answer, probed, read_given, refusal, wants_json
+from hub.errors import HubError
 from hub.event import Event
 from hub.links import CallbackClaims
 
 __all__ = ["callbacks"]
 
 _TRIGGER = "callback"
-_MAX_BODY = 64 * 1024
-_FORMS = ("application/x-www-form-urlencoded", "application/json")
-_HEADERS = {
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-robots-tag": "noindex, nofollow",
-    "x-content-type-options": "nosniff",
-    "vary": "accept",
-}
 
 
 def callbacks(services: Services) -> list[HTTPRouteHandler]:
@@ -52,16 +39,16 @@ def callbacks(services: Services) -> list[HTTPRouteHandler]:
         try:
             claims = services.links.verify(token, datetime.now(UTC))
         except HubError as error:
-            return _problem(request, error)
-        if _wants_json(request):
-            return _json(
+            return refusal(request, error, pages.refused)
+        if wants_json(request):
+            return json_answer(
                 {
                     "subscription": claims.subscription,
                     "label": claims.label,
                     "expires_at": claims.expires_at,
                 }
             )
-        return _page(pages.confirm(claims, services.project().name))
+        return page_answer(pages.confirm(claims, services.project().name))
 
     @route(
         "/callbacks/{token:str}",
@@ -70,12 +57,7 @@ def callbacks(services: Services) -> list[HTTPRouteHandler]:
         include_in_schema=False,
     )
     async def probe_callback(token: FromPath[str]) -> Response[None]:
-        status = 200
-        try:
-            services.links.verify(token, datetime.now(UTC))
-        except HubError as error:
-            status = error.status
-        return Response(None, status_code=status, media_type=MediaType.HTML, headers=_HEADERS)
+        return probed(lambda: services.links.verify(token, datetime.now(UTC)))
 
     @post("/callbacks/{token:str}", opt=ANYONE, summary="Do what a link says", tags=["callbacks"])
     async def deliver_callback(
@@ -84,15 +66,15 @@ def callbacks(services: Services) -> list[HTTPRouteHandler]:
         try:
             now = datetime.now(UTC)
             claims = services.links.verify(token, now)
-            data = await _data(request, services.body_timeout)
+            data, _ = await read_given(request, services.body_timeout)
             receipts = await services.intake.accept(_TRIGGER, [_event(claims, data, now)])
         except HubError as error:
-            return _problem(request, error)
-        if _wants_json(request):
-            return _json(accepted(receipts), status=202)
+            return refusal(request, error, pages.refused)
+        if wants_json(request):
+            return json_answer(accepted(receipts), status=202)
         if receipts[0].duplicate:
-            return _page(pages.already_received(claims))
-        return _page(pages.thank_you(claims))
+            return page_answer(pages.already_received(claims))
+        return page_answer(pages.thank_you(claims))
 
     return [show_callback, probe_callback, deliver_callback]
 
@@ -114,50 +96,4 @@ def _event(claims: CallbackClaims, data: dict[str, Any], now: datetime) -> Event
         time=now,
         data=data,
         extensions=extensions,
-    )
-
-
-async def _data(request: Request[Any, Any, Any], timeout: float) -> dict[str, Any]:
-    headers = read_headers(request.scope)
-    body = await read_body(request.receive, headers, limit=_MAX_BODY, timeout=timeout)
-    if not body.strip():
-        return {}
-    data, _ = read_data(headers.get("content-type", ""), body)
-    if not isinstance(data, dict):
-        raise BadRequest("the body is a form or a JSON object, or nothing")
-    return data
-
-
-def _wants_json(request: Request[Any, Any, Any]) -> bool:
-    best = request.accept.best_match(["text/html", "application/json"])
-    return best == "application/json"
-
-
-def _problem(request: Request[Any, Any, Any], error: HubError) -> Response[bytes]:
-    if _wants_json(request):
-        response = respond_with_problem(request, error)
-        for name, value in _HEADERS.items():
-            response.headers[name] = value
-        return response
-    problem, headers = problem_of(error)
-    return _page(pages.refused(problem), status=problem.status, headers=headers)
-
-
-def _page(
-    page: str, *, status: int = 200, headers: dict[str, str] | None = None
-) -> Response[bytes]:
-    return Response(
-        page.encode(),
-        status_code=status,
-        media_type=MediaType.HTML,
-        headers=_HEADERS | {"content-security-policy": pages.POLICY} | (headers or {}),
-    )
-
-
-def _json(value: object, *, status: int = 200) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(value),
-        status_code=status,
-        media_type=MediaType.JSON,
-        headers=_HEADERS,
     )

@@ -14,33 +14,23 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post, route
-from litestar.enums import HttpMethod, MediaType
+from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from hub.api import decision_pages as pages
 from hub.api.actors import actor_of
 from hub.api.approvals import pending_approvals, view_of
-from hub.api.body import read_body, read_headers
 from hub.api.guards import ANYONE
-from hub.api.problems import problem_of, respond_with_problem
 from hub.api.services import Services
-from hub.cloudevents import read_data
+from hub.api.signed import json_answer, page_answer, probed, read_given, refusal, wants_json
 from hub.errors import BadRequest, HubError, InvalidForm
 from hub.links import DecisionClaims
 from hub.run.approvals import Decision
 
 __all__ = ["decisions"]
 
-_MAX_BODY = 64 * 1024
 _FIELD = "field."
-_HEADERS = {
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-robots-tag": "noindex, nofollow",
-    "x-content-type-options": "nosniff",
-    "vary": "accept",
-}
 
 
 def decisions(services: Services) -> list[HTTPRouteHandler]:
@@ -58,21 +48,16 @@ def decisions(services: Services) -> list[HTTPRouteHandler]:
             claims = services.links.verify_decision(token, datetime.now(UTC))
             approval = await approval_of(claims)
         except HubError as error:
-            return _problem(request, error)
-        if _wants_json(request):
-            return _json({"who": claims.who, "run_id": claims.run_id, "approval": approval})
-        return _page(pages.ask(approval, claims))
+            return refusal(request, error, pages.refused)
+        if wants_json(request):
+            return json_answer({"who": claims.who, "run_id": claims.run_id, "approval": approval})
+        return page_answer(pages.ask(approval, claims))
 
     @route(
         "/decisions/{token:str}", http_method=[HttpMethod.HEAD], opt=ANYONE, include_in_schema=False
     )
     async def probe_decision(token: FromPath[str]) -> Response[None]:
-        status = 200
-        try:
-            services.links.verify_decision(token, datetime.now(UTC))
-        except HubError as error:
-            status = error.status
-        return Response(None, status_code=status, media_type=MediaType.HTML, headers=_HEADERS)
+        return probed(lambda: services.links.verify_decision(token, datetime.now(UTC)))
 
     @post(
         "/decisions/{token:str}", opt=ANYONE, status_code=200, summary="Decide", tags=["approvals"]
@@ -81,7 +66,7 @@ def decisions(services: Services) -> list[HTTPRouteHandler]:
         approval: dict[str, Any] | None = None
         try:
             claims = services.links.verify_decision(token, datetime.now(UTC))
-            given, is_form = await _given(request, services.body_timeout)
+            given, is_form = await read_given(request, services.body_timeout)
             if is_form:
                 approval = await approval_of(claims)
                 given = _from_page(given, approval["form"])
@@ -95,13 +80,13 @@ def decisions(services: Services) -> list[HTTPRouteHandler]:
                 answer = await pending_approvals(services).decide(claims.run_id, decision)
                 change.after |= {"outcome": answer.outcome}
         except InvalidForm as error:
-            if approval is None or _wants_json(request):
-                return _problem(request, error)
+            if approval is None or wants_json(request):
+                return refusal(request, error, pages.refused)
             page = pages.ask(approval, claims, problem=error.message, given=given)
-            return _page(page, status=error.status)
+            return page_answer(page, status=error.status)
         except HubError as error:
-            return _problem(request, error)
-        return _json(answer) if _wants_json(request) else _page(pages.recorded(answer))
+            return refusal(request, error, pages.refused)
+        return json_answer(answer) if wants_json(request) else page_answer(pages.recorded(answer))
 
     return [show_decision, probe_decision, decide]
 
@@ -150,43 +135,3 @@ def _number(text: str) -> Any:
         return text
     # What JSON cannot say is no number for a form either.
     return number if abs(number) < float("inf") else text
-
-
-async def _given(request: Request[Any, Any, Any], timeout: float) -> tuple[dict[str, Any], bool]:
-    headers = read_headers(request.scope)
-    body = await read_body(request.receive, headers, limit=_MAX_BODY, timeout=timeout)
-    kind = headers.get("content-type", "")
-    data, _ = read_data(kind, body) if body.strip() else ({}, None)
-    if not isinstance(data, dict):
-        raise BadRequest("the body is a form or a JSON object")
-    return data, "json" not in kind
-
-
-def _wants_json(request: Request[Any, Any, Any]) -> bool:
-    best = request.accept.best_match(["text/html", "application/json"])
-    return best == "application/json"
-
-
-def _problem(request: Request[Any, Any, Any], error: HubError) -> Response[bytes]:
-    if _wants_json(request):
-        response = respond_with_problem(request, error)
-        for name, value in _HEADERS.items():
-            response.headers[name] = value
-        return response
-    problem, headers = problem_of(error)
-    return _page(pages.refused(problem), status=problem.status, headers=headers)
-
-
-def _page(
-    page: str, *, status: int = 200, headers: dict[str, str] | None = None
-) -> Response[bytes]:
-    return Response(
-        page.encode(),
-        status_code=status,
-        media_type=MediaType.HTML,
-        headers=_HEADERS | {"content-security-policy": pages.POLICY} | (headers or {}),
-    )
-
-
-def _json(value: object) -> Response[bytes]:
-    return Response(msgspec.json.encode(value), media_type=MediaType.JSON, headers=_HEADERS)
