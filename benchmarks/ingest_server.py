@@ -91,6 +91,8 @@ def main() -> int:
     parser.add_argument("journal")
     parser.add_argument("--dispatch", action="store_true")
     given = parser.parse_args()
+    # As the hub's own processes do.
+    sys.setswitchinterval(0.001)
     work = serve(given.port, given.journal, dispatch=given.dispatch)
     try:
         import uvloop

@@ -33,8 +33,8 @@ def free_ports(count: int) -> list[int]:
 
 
 async def patiently(attempt: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """What the attempt gives, made again until its server answers, for up to a minute."""
-    async with asyncio.timeout(60):
+    """What the attempt gives, made again until its server answers, for up to four minutes."""
+    async with asyncio.timeout(240):
         while True:
             try:
                 return await attempt(*arguments)
@@ -97,7 +97,7 @@ async def child(
     running = Child(process, log)
     try:
         if speaks:
-            running.ready = await asyncio.wait_for(running.line(), 60)
+            running.ready = await asyncio.wait_for(running.line(), 240)
         yield running
     finally:
         assert process.stdin is not None
@@ -138,7 +138,7 @@ async def hub_dev(project: Path, log: Path, **settings: str) -> AsyncIterator[Hu
     log.touch()
     start = log.stat().st_size
     async with child(command, log, env={**ports, **settings}, speaks=False, grace=25) as running:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(240):
             while b"ready in" not in log.read_bytes()[start:]:
                 if running.process.returncode is not None:
                     raise RuntimeError(f"hub dev has ended:\n{running.last_words()}")

@@ -38,7 +38,7 @@ class Told(asyncio.DatagramProtocol):
         if waiting is not None and not waiting.done():
             waiting.set_result(now)
 
-    async def of(self, key: str, seconds: float = 60) -> float:
+    async def of(self, key: str, seconds: float = 180) -> float:
         """When the step of the key began. Raises `TimeoutError`."""
         if key not in self.at:
             future = self._waiting.setdefault(key, asyncio.get_running_loop().create_future())

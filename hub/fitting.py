@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -51,7 +52,7 @@ def fit(
     """
     if not isinstance(value, Mapping):
         return None, [_problem(path, f"is {_word_of(value)}, and must be a mapping")]
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields_of(kind)
     problems: list[Diagnostic] = []
     for name in value:
         if name not in fields:
@@ -83,6 +84,12 @@ def fit(
     except msgspec.ValidationError as error:
         # What is left is the struct's own rule over several fields, in its own words.
         return None, [_said(str(error), kind, path)]
+
+
+@lru_cache(maxsize=1024)
+def _fields_of(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """The fields by the names that they are given by; each look resolves all annotations anew."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _said(text: str, kind: Any, path: str) -> Diagnostic:

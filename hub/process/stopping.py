@@ -12,6 +12,7 @@ from typing import Any
 __all__ = ["Stop", "loop_factory", "run_until_stopped"]
 
 _ONE_PRESS = 0.3
+_SWITCH_SECONDS = 0.001
 
 
 class Stop:
@@ -35,6 +36,8 @@ def run_until_stopped(
     from then to end. A second Ctrl-C ends it at once. `hang_up` is what SIGHUP does; without it,
     that stops as well. Raises what the work raises.
     """
+    # A thread that comes back from the disk waits this long for a busy event loop to let it go on.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_until_stopped(work, say, last_resort, delay, hang_up))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hub.tree.nodes import Approval, RunTree
+from hub.tree.nodes import Approval
 from hub.tree.tree import Tree
 
 __all__ = ["needed_groups", "needed_trees"]
@@ -18,10 +18,10 @@ def needed_trees(tree: Tree, trees: Mapping[str, Tree]) -> dict[str, bytes]:
     needed: dict[str, bytes] = {}
     open_ = [tree]
     while open_:
-        for node in open_.pop().nodes():
-            if isinstance(node, RunTree) and node.tree in trees and node.tree not in needed:
-                needed[node.tree] = trees[node.tree].document
-                open_.append(trees[node.tree])
+        for name in open_.pop().trees:
+            if name in trees and name not in needed:
+                needed[name] = trees[name].document
+                open_.append(trees[name])
     return needed
 
 

@@ -152,6 +152,10 @@ class Node(ABC):
         """The names of the events that the node itself may use."""
         return () if self.abort_on is None else (self.abort_on,)
 
+    def trees(self) -> Sequence[str]:
+        """The names of the trees that the node itself may run."""
+        return ()
+
     def walk(self) -> Iterator[Node]:
         """This node and all below it, parents first."""
         yield self

@@ -110,6 +110,11 @@ class Tree:
         names = {str(name) for node in self.nodes() for name in node.awaits()}
         return frozenset(names if self.cancel_on is None else {*names, self.cancel_on})
 
+    @cached_property
+    def trees(self) -> tuple[str, ...]:
+        """The names of the trees that its nodes may run."""
+        return tuple(dict.fromkeys(name for node in self.nodes() for name in node.trees()))
+
     def nodes(self) -> Iterator[Node]:
         """All nodes, parents first."""
         return self.do.walk()

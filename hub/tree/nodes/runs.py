@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from hub.errors import NodeFailed
@@ -27,6 +28,9 @@ class RunTree(Node):
         Doc("its correlation key; by default its start event's `key` decides, over `with`"),
     ] = None
     detach: Annotated[bool, Doc("only start it, and go on")] = False
+
+    def trees(self) -> Sequence[str]:
+        return (self.tree,)
 
     async def run(self, run: Run) -> Any:
         data = {} if self.with_ is None else run.evaluate(self.with_)
