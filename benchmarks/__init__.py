@@ -43,7 +43,7 @@ BENCHMARKS: dict[str, float] = {
     "kafka": 5,
     "page": 4,
     "approvals": 4,
-    "faults": 5,
+    "faults": 12,
     "rolling": 4,
     "cluster": 6,
 }

@@ -27,6 +27,8 @@ from hub.temporal.workflow import Limits
 
 __all__ = ["Hub", "hub_of", "write_project"]
 
+JOURNAL_URL: str | None = None
+"""The database of all hubs' journals, where it is not to be a file: see `test_on_postgresql`."""
 HUB_YAML = """
 triggers:
   app: {webhook: {provider: none}}
@@ -99,7 +101,7 @@ class Hub:
         return await eventually(state)
 
 
-async def eventually(look: Callable[[], Any], *, patience: float = 30.0) -> Any:
+async def eventually(look: Callable[[], Any], *, patience: float = 60.0) -> Any:
     """What `look` gives, as soon as it gives anything; the test's timeout bounds a long wait."""
     end = asyncio.get_running_loop().time() + patience
     while True:
@@ -119,13 +121,12 @@ async def hub_of(
     smtp: bool = True,
     dispatching: bool = True,
     working: bool = True,
-    journal_url: str | None = None,
     limits: Limits | None = None,
     max_cached: int = 1000,
 ) -> AsyncIterator[Hub]:
     """A hub over the Temporal server at that address.
 
-    Its journal lives in the project's folder, or where `journal_url` says.
+    Its journal lives in the project's folder, unless `JOURNAL_URL` says where.
     """
     inbox = Inbox(project_path / "mail")
     port = await inbox.start("127.0.0.1", 0)
@@ -138,7 +139,7 @@ async def hub_of(
     # A task queue of its own keeps it apart from the other hubs on the same server.
     queue = f"hub-{project_path.name}"
     runs = TemporalRuns(client, task_queue=queue, limits=limits)
-    journal = await Journal.open(journal_url or str(project_path / "journal.db"))
+    journal = await Journal.open(JOURNAL_URL or str(project_path / "journal.db"))
     dispatcher = Dispatcher(journal, runs, lambda: router, owner=uuid.uuid4().hex)
     worker = make_worker(
         client,

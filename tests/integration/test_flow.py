@@ -336,3 +336,16 @@ async def test_a_new_definition_counts_from_the_next_start_on(
         state = await begun(hub, hub.run_id("u1"), "running", waiting_for=["done"])
         assert state.hash != (await hub.runs.show(hub.run_id("u0"))).hash
         assert await hub.runs.uses(name, state.hash)
+
+
+async def test_the_clock_of_a_run_that_was_held_back_jumps_as_any_other(
+    tmp_path: Path, server: DevServer
+) -> None:
+    project = project_of(tmp_path, ONE, "  - delay: 7 days")
+    async with hub_of(project, server.address) as hub:
+        for n in range(2):
+            await sent(hub, "go", f"u{n}")
+        for n in range(2):
+            await begun(hub, hub.run_id(f"u{n}"), "running", waiting_for=["delay"])
+            await hub.runs.forward(hub.run_id(f"u{n}"), timedelta(days=7))
+            await hub.state(hub.run_id(f"u{n}"), "succeeded")

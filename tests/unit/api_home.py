@@ -189,8 +189,9 @@ class Home:
 
 @asynccontextmanager
 async def open_home(folder: Path, **options: Any) -> AsyncIterator[Home]:
-    """A home in this folder. `options` are fields of `Services`, and `max_backlog`."""
-    journal = await Journal.open(str(folder / "journal.db"), retention=timedelta(days=1))
+    """A home in this folder. `options` are fields of `Services`, `max_backlog`, `journal_url`."""
+    url = options.pop("journal_url", str(folder / "journal.db"))
+    journal = await Journal.open(url, retention=timedelta(days=1))
     try:
         links = Links([b"k" * 32], "http://localhost:8080")
         runs = MemoryRuns()

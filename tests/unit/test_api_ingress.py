@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import structlog
@@ -223,6 +224,39 @@ async def test_a_full_hub_asks_to_come_again(tmp_path: Path) -> None:
         is_problem(response, 503, "busy")
         assert int(response.headers["retry-after"]) > 0
         assert await home.journaled() == []
+
+
+async def test_a_full_disk_asks_to_come_again_and_nothing_is_half_kept(home: Home) -> None:
+    """By SQLite's own way of a full disk, which holds for the connection that it is set on."""
+
+    async def limit_pages(pages: int) -> None:
+        connection = await home.journal._writer._connect()
+        await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        await connection.rollback()
+
+    batch = [
+        {"specversion": "1.0", "id": f"e{n}", "source": "/t", "type": "t", "data": "x" * 9000}
+        for n in range(5)
+    ]
+    content = {"content-type": "application/cloudevents-batch+json"}
+
+    async def send() -> httpx.Response:
+        return await home.client.post(
+            "/api/events", content=msgspec.json.encode(batch), headers=content
+        )
+
+    assert (await home.client.post("/hooks/open", json={"id": "before"})).status_code == 202
+    await limit_pages(1)
+    for _ in range(3):
+        refused = await send()
+        is_problem(refused, 503, "busy")
+        assert int(refused.headers["retry-after"]) > 0
+    assert [entry.id for entry in await home.journaled()] == ["before"]
+    await limit_pages(100_000)
+    assert (await send()).status_code == 202
+    entries = await home.journaled()
+    assert sorted(entry.id for entry in entries) == ["before", *(f"e{n}" for n in range(5))]
+    assert not any(entry.duplicates for entry in entries)
 
 
 class Handshake(HttpTrigger):

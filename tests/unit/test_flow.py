@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub import Tree as PythonTree
 from hub.errors import InvalidDefinition
 from hub.event import Event
+from hub.nodes import Log
 from hub.run import Delivery, Flow, GateState, Held, gate_of, held_because
 from hub.run.flow import MAX_HELD
 from hub.simulation import Simulation, SimulationResult
@@ -475,3 +477,33 @@ def test_a_key_that_cannot_be_counted_by_is_an_outcome() -> None:
     result = lived(tree, (0, "a"))
     assert [(d.outcome, d.run_id) for d in result.events[0].deliveries] == [("failed", None)]
     assert "`rate.key`" in str(result.events[0].deliveries[0].reason)
+
+
+# -- in Python -------------------------------------------------------------------------------
+
+
+def test_it_is_said_in_python_too() -> None:
+    tree = PythonTree.define(
+        "hurried",
+        events={"go": {"webhook": "app", "key": "event.data.k"}},
+        start={"event": "go", "debounce": {"for": timedelta(seconds=30), "max": "5m"}},
+        do=Log("${{ events | length }} came"),
+    )
+    assert tree.start.debounce is not None
+    assert (tree.start.debounce.for_, tree.start.debounce.max) == (
+        timedelta(seconds=30),
+        timedelta(minutes=5),
+    )
+
+
+def test_a_run_that_another_starts_has_its_one_event_as_events() -> None:
+    inner = tree_of("debounce: {for: 1h}", '  - set: {n: "${{ events | length }}"}\n')
+    outer = load_tree(
+        "tree: outer\nevents:\n  begin: {webhook: other}\nstart: begin\n"
+        "do: [{run: t, key: a, with: {k: a}}]\n"
+    )
+    with Simulation([inner, outer]) as simulation:
+        simulation.send(event("e"), "other")
+        result = simulation.run()
+    assert result.run("t/a").state.vars == {"n": 1}
+    assert result.run("t/a").lasts == timedelta(0)

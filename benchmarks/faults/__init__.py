@@ -1,0 +1,1 @@
+"""The kill laboratory: see `benchmarks/faults/__main__.py`."""
