@@ -39,7 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     A process that is told to stop reports that it is not ready and goes on as before for
     `drain_delay`, then has `drain_timeout` to finish what is under way. `max_cached_runs` are held
-    in a worker's memory, and `max_actions` are done by it at once.
+    in a worker's memory, and `max_actions` are done by it at once. With a `deployment` the workers
+    are one of its versions to Temporal, named by `build_id`, by default after the hub's release.
     """
 
     host: str = "127.0.0.1"
@@ -65,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: timedelta = timedelta(seconds=30)
     max_cached_runs: int = 1000
     max_actions: int = 100
+    deployment: str | None = None
+    build_id: str | None = None
 
     @classmethod
     def read(cls, env: Mapping[str, str] = os.environ) -> Settings:

@@ -14,6 +14,7 @@ from hub.cli import (
     processes,
     produce,
     project,
+    replay_check,
     runs,
     schedules,
     schema,
@@ -85,6 +86,7 @@ app.command("test")(test.run_tests)
 app.command("simulate")(simulate.simulate)
 app.command("schema")(schema.schema)
 app.command("apply")(apply.apply)
+app.command("replay-check")(replay_check.replay_check)
 app.command("doctor")(project.doctor)
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(events.app, name="events")

@@ -251,6 +251,8 @@ class Process:
             task_queue=settings.task_queue,
             max_cached=settings.max_cached_runs,
             max_actions=settings.max_actions,
+            deployment=settings.deployment,
+            build_id=settings.build_id,
             graceful=settings.drain_timeout,
         )
         running = asyncio.create_task(worker.run(), name="worker")

@@ -11,6 +11,7 @@ from hub.event import Event
 from hub.run.decided import DecidedApproval
 
 __all__ = [
+    "FORMAT",
     "Failure",
     "Handled",
     "MailboxState",
@@ -126,6 +127,12 @@ class MailboxState(msgspec.Struct, kw_only=True, omit_defaults=True):
     lapsed: list[str] = []
 
 
+FORMAT = 1
+"""The format of the document. It is raised with a change that a release of before cannot live with:
+a run of a later format is left to workers that know it. What is only added needs no new one; what a
+release does not know it leaves out when the run goes on in a new part."""
+
+
 class RunState(msgspec.Struct, kw_only=True):
     """One run, whole. Nodes stand in the order in which they began."""
 
@@ -156,5 +163,6 @@ class RunState(msgspec.Struct, kw_only=True):
     """How many actions the run has begun; gives each its idempotency key."""
     nonce: str = ""
     """A secret of the run that marks where signed links go; never shown outside."""
+    format: int = 1
     expires_at: datetime | None = None
     """When a dormant run ends unless it is started before."""

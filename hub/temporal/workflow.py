@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 from temporalio import workflow
@@ -36,6 +36,7 @@ from temporalio.exceptions import TimeoutError as ActionTimeout
 from hub.connector import installed_actions
 from hub.errors import BadRequest, HubError, NodeFailed, NotFound, NotMigratable
 from hub.run import ActionCall, ChildCall, Delivery, RunState, Suspended, TreeRun
+from hub.run import state as state_format
 from hub.run.approvals import Decision, Delegation, OpenApproval
 from hub.run.decided import DecidedApproval
 from hub.run.migration import Plan, plan_migration
@@ -131,6 +132,9 @@ def attributes_of(
 class TreeWorkflow:
     """A run of a tree, natively on Temporal."""
 
+    _is_later = False
+    """Is the run's state of a later release than this worker?"""
+
     @workflow.init
     def __init__(self, args: Sequence[RawValue]) -> None:
         try:
@@ -158,6 +162,13 @@ class TreeWorkflow:
             tree = tree_from_document(bytes(given.document))
         except HubError as error:
             self._broken = str(error)
+            return
+        if given.state is not None and given.state.format > state_format.FORMAT:
+            self._broken = (
+                f"the run's state is of format {given.state.format}, and this worker's release knows "
+                f"{state_format.FORMAT}"
+            )
+            self._is_later = True
             return
         state = given.state or RunState(
             id=info.workflow_id,
@@ -227,6 +238,9 @@ class TreeWorkflow:
         return await self._live()
 
     async def _live(self) -> Any:
+        if self._is_later:
+            # Not the run's failure, but that of its task: a worker of a later release goes on.
+            raise RuntimeError(self._broken)
         if self._broken is not None:
             raise ApplicationError(self._broken, type="invalid_input", non_retryable=True)
         try:
@@ -238,7 +252,7 @@ class TreeWorkflow:
                 self._given, delivery=None, deliveries=[], seen=[], decided=[], state=state
             )
             given = await self._moved(given)
-            workflow.continue_as_new(self._sent(given))
+            self._go_on(given)
         except NodeFailed as error:
             await self._stay()
             self._begin_again()
@@ -259,6 +273,13 @@ class TreeWorkflow:
         self._publish_people()
         return result
 
+    def _go_on(self, given: RunInput) -> NoReturn:
+        """Go on in a new part, in the version of workers that is the current one then."""
+        workflow.continue_as_new(
+            self._sent(given),
+            initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
+        )
+
     def _begin_again(self) -> None:
         """Where the run was restarted: go on as the run that follows it."""
         following = self._run.successor
@@ -277,7 +298,7 @@ class TreeWorkflow:
             HUB_WAITING_FOR.value_unset(),
         ]
         workflow.upsert_search_attributes(attributes)
-        workflow.continue_as_new(self._sent(given))
+        self._go_on(given)
 
     @workflow.signal(name="event")
     def event(self, payload: RawValue) -> None:
@@ -445,6 +466,9 @@ class TreeWorkflow:
 
     def is_long(self, *, very: bool = False) -> bool:
         info, limits = workflow.info(), self._given.limits
+        if not very and info.is_target_worker_deployment_version_changed():
+            # Workers of the version that it began with will be gone one day.
+            return True
         factor = limits.factor if very else 1
         return (
             info.get_current_history_length() >= limits.events * factor

@@ -1,7 +1,7 @@
 """Records the history of one run of each kind of node, for `test_replay.py`.
 
 `python -m tests.integration.record` lives the stories of `tests/node_cases.py` on a Temporal server
-of its own and writes `tests/histories/<story>.json`; with `gate`, those of a gate. Do so when the commands of runs change on
+of its own and writes `tests/histories/<release>/<story>.json`; with `gate`, those of a gate. Do so when the commands of runs change on
 purpose, before there are runs in the world that would be broken by that.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 
 from temporalio.client import WorkflowExecutionStatus
 
+from hub import __version__
 from hub.errors import HubError
 from hub.run import Start, gate_of
 from hub.run.approvals import Decision, Delegation
@@ -29,7 +30,7 @@ from hub.tree import load_tree
 from tests.integration.doing import Place, doing, live
 from tests.node_cases import CASES, Case, delivery
 
-HISTORIES = Path(__file__).parents[1] / "histories"
+HISTORIES = Path(__file__).parents[1] / "histories" / __version__
 IN_PARTS = load_tree("""
 tree: parts
 events:
