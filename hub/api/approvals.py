@@ -66,7 +66,7 @@ class ApprovalList(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class _Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DecisionBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a decision. `id` makes it one decision however often it is sent."""
 
     decision: Literal["approve", "reject"]
@@ -78,7 +78,7 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     how: Literal["api", "cli", "page"] = "api"
 
 
-class _PassedOn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DelegationBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a delegation. `id` makes it one however often it is sent."""
 
     to: str
@@ -89,7 +89,7 @@ class _PassedOn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     how: Literal["api", "cli", "page"] = "api"
 
 
-_Body = TypeVar("_Body", _Given, _PassedOn)
+_Body = TypeVar("_Body", DecisionBody, DelegationBody)
 
 
 def approvals(services: Services) -> list[HTTPRouteHandler]:
@@ -137,7 +137,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
     )
     async def decide(request: Request[Any, Any, Any], approval_id: FromPath[str]) -> Answer:
         run_id, path, approval = _read_id(approval_id)
-        given = await _given(request, services.body_timeout, _Given)
+        given = await _body(request, services.body_timeout, DecisionBody)
         decision = Decision(
             id=given.id or uuid.uuid4().hex,
             path=path,
@@ -168,7 +168,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
     )
     async def delegate(request: Request[Any, Any, Any], approval_id: FromPath[str]) -> HandedOver:
         run_id, path, approval = _read_id(approval_id)
-        given = await _given(request, services.body_timeout, _PassedOn)
+        given = await _body(request, services.body_timeout, DelegationBody)
         delegation = Delegation(
             id=given.id or uuid.uuid4().hex,
             path=path,
@@ -256,7 +256,7 @@ def _read_id(text: str) -> tuple[str, str, str]:
         raise NotFound(f"there is no approval {text[:100]!r}") from None
 
 
-def _who(given: _Given | _PassedOn, caller: Caller) -> str:
+def _who(given: DecisionBody | DelegationBody, caller: Caller) -> str:
     """Who decides: the caller. Only who may act on behalf of others can say another name."""
     named = (given.who or given.as_ or "").strip()
     if caller.on_behalf:
@@ -271,7 +271,7 @@ def _who(given: _Given | _PassedOn, caller: Caller) -> str:
     return caller.name
 
 
-async def _given(request: Request[Any, Any, Any], timeout: float, kind: type[_Body]) -> _Body:
+async def _body(request: Request[Any, Any, Any], timeout: float, kind: type[_Body]) -> _Body:
     headers = read_headers(request.scope)
     body = await read_body(request.receive, headers, limit=_MAX_BODY, timeout=timeout)
     value = read_json(body) if body.strip() else {}
@@ -280,7 +280,7 @@ async def _given(request: Request[Any, Any, Any], timeout: float, kind: type[_Bo
     except msgspec.ValidationError as error:
         example = (
             '{"decision": "approve" or "reject", "as": who, "comment", "form"}'
-            if kind is _Given
+            if kind is DecisionBody
             else '{"to": person, "as": who, "comment"}'
         )
         raise BadRequest(f"{error}; write {example}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,11 @@ from litestar import Litestar
 from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
+from hub.api.bodies import BODIES
+from hub.api.callers import COOKIE
+from hub.api.guards import who_may
 from hub.api.runs import ACTIONS
+from hub.roles import ROLES, is_allowed
 
 __all__ = ["describe"]
 
@@ -87,16 +92,109 @@ def describe(
         paths[f"/api/runs/{{run_id}}/{action}"] = {"post": _action(action)}
     paths["/api/runs/{run_id}/migrate"]["post"]["responses"] = {"200": _MIGRATION}
     paths["/api/runs/{run_id}"]["get"].setdefault("parameters", [_path("run_id")])
-    paths["/api/events/{event_id}"]["get"].setdefault("parameters", [_path("event_id")])
+    shown = paths["/api/events/{event_id}"]["get"]
+    shown.setdefault("parameters", [_path("event_id")])
+    paths["/api/events/{event_id}/explain"] = {"get": _explained(shown)}
+    shown["responses"]["200"] = _answer("One event with its deliveries", "EventView")
+    shown["parameters"] = [one for one in shown["parameters"] if one["name"] != "type"]
+    paths["/api/events/{event_id}/replay"] = {"post": _replay()}
     paths["/api/events"]["post"]["requestBody"] = _cloudevents()
     paths["/api/runs/{run_id}/live"] = {"get": _live_run()}
     paths["/api/events/live"] = {"get": _live_events()}
-    for operations in paths.values():
-        for operation in operations.values():
+    for (path, method), body in BODIES.items():
+        paths[path][method]["requestBody"] = body
+    for path in ("/callbacks/{token}", "/decisions/{token}"):
+        for method, status in (("get", "200"), ("post", "202" if "callbacks" in path else "200")):
+            paths[path][method]["responses"] = {status: _LINK}
+            paths[path][method]["responses"]["default"] = _LINK_PROBLEM
+    paths["/callbacks/{token}"]["post"]["responses"]["200"] = _LINK
+    paths["/readyz"]["get"]["responses"]["503"] = {
+        **paths["/readyz"]["get"]["responses"]["200"],
+        "description": "Something that the hub needs does not answer",
+    }
+    paths["/api/session"]["delete"]["responses"] = {"204": {"description": "Nobody is signed in"}}
+    paths["/api/trees/{name}"]["put"]["parameters"] += _MATCHES
+    _guard(document, described)
+    return document
+
+
+def _guard(document: dict[str, Any], described: Litestar) -> None:
+    """Say of each operation who may call it, and which problems it answers with."""
+    document["components"]["securitySchemes"] = _SCHEMES
+    allowed = {(_plain(path), method.lower()): who for method, path, who in who_may(described)}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
             responses = operation["responses"]
             responses.pop("400", None)
-            responses["default"] = _PROBLEM
-    return document
+            responses.setdefault("default", _PROBLEM)
+            who = _who(allowed, path, method)
+            if who in ("anyone", None):
+                operation["security"] = []
+                continue
+            responses |= {"401": _PROBLEM, "403": _PROBLEM}
+            operation["security"] = [{"token": []}, {"session": []}]
+            operation["x-roles"] = [r for r in ROLES if who == "signed_in" or is_allowed([r], who)]
+
+
+def _who(allowed: dict[tuple[str, str], Any], path: str, method: str) -> Any:
+    """Who may call an operation; one below an id that holds slashes is its route's."""
+    while path and (path, method) not in allowed:
+        path = path.rpartition("/")[0]
+    return allowed.get((path, method))
+
+
+def _plain(path: str) -> str:
+    return re.sub(r"\{(\w+):\w+\}", r"{\1}", path)
+
+
+def _answer(description: str, schema: str) -> dict[str, Any]:
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": reference}},
+    }
+
+
+def _explained(shown: dict[str, Any]) -> dict[str, Any]:
+    trigger = [one for one in shown["parameters"] if one["name"] == "trigger"]
+    return {
+        "summary": "What each subscription made of an event",
+        "operationId": "ExplainEvent",
+        "tags": ["events"],
+        "parameters": [_path("event_id"), *trigger],
+        "responses": {"200": _answer("Each subscription's word on it", "Explanation")},
+    }
+
+
+def _replay() -> dict[str, Any]:
+    return {
+        "summary": "An event once more",
+        "operationId": "ReplayEvent",
+        "tags": ["events"],
+        "parameters": [
+            _path("event_id"),
+            {"name": "trigger", "in": "query", "schema": {"type": "string"}},
+        ],
+        "responses": {
+            "202": {
+                "description": "What it starts and resumes, or would",
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["of", "id", "dry_run", "matches"],
+                            "properties": {
+                                "of": {"type": "string"},
+                                "id": {"type": ["string", "null"]},
+                                "dry_run": {"type": "boolean"},
+                                "matches": {"type": "array", "items": {"type": "object"}},
+                            },
+                        }
+                    }
+                },
+            }
+        },
+    }
 
 
 def _hook() -> dict[str, Any]:
@@ -231,6 +329,37 @@ def _cloudevents() -> dict[str, Any]:
             "application/cloudevents-batch+json": {"schema": {"type": "array", "items": event}},
         },
     }
+
+
+_LINK = {
+    "description": "A page for people, JSON for programs",
+    "content": {"text/html": {"schema": {"type": "string"}}, "application/json": {"schema": {}}},
+}
+_LINK_PROBLEM = {
+    "description": "A problem (RFC 9457), or a page that says it",
+    "content": {**_PROBLEM["content"], "text/html": {"schema": {"type": "string"}}},  # type: ignore[dict-item]
+}
+_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer", "description": "An API token: hub_..."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "A sign-in. What changes something brings the header x-csrf-token along",
+    },
+}
+_MATCHES: list[dict[str, Any]] = [
+    {
+        "name": name,
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": description,
+    }
+    for name, description in (
+        ("If-Match", "The ETag of the tree as it was read"),
+        ("If-None-Match", "`*` for a new tree"),
+    )
+]
 
 
 def _path(name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import msgspec
-from litestar import get
+from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery
 
@@ -95,17 +95,18 @@ def project(services: Services) -> list[HTTPRouteHandler]:
         summary="One tree with its definition",
         tags=["project"],
     )
-    async def show_tree(name: FromPath[str]) -> TreeShown:
+    async def show_tree(name: FromPath[str]) -> Response[TreeShown]:
         tree = services.project().trees.get(name)
         if tree is None:
             raise NotFound(f"there is no tree {name!r}")
         shown = TreeShown(name=tree.name, hash=tree.hash, document=msgspec.Raw(tree.document))
         file = await asyncio.to_thread(services.files.read, name) if services.files else None
         if file is None:
-            return shown
-        return msgspec.structs.replace(
+            return Response(shown)
+        with_file = msgspec.structs.replace(
             shown, text=file.text, file=file.file, etag=file.etag, writable=file.writable
         )
+        return Response(with_file, headers={"etag": file.etag})
 
     @get("/api/triggers", opt=VIEWER, summary="The project's triggers", tags=["project"])
     async def list_triggers(

@@ -19,7 +19,7 @@ from hub.access import Access
 from hub.access.passwords import Passwords
 from hub.api import Services, create_app
 from hub.connections import Connections
-from hub.errors import Conflict, NotFound
+from hub.errors import BadRequest, Conflict, NotFound
 from hub.event import Event
 from hub.links import CallbackClaims, Links
 from hub.routing.intake import JournalIntake
@@ -94,6 +94,8 @@ class MemoryRuns:
             and status in (None, state.status)
             and (waiting_for is None or waiting_for in state.waiting_for)
         ]
+        if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
+            raise BadRequest("the cursor is not one that this hub gave")
         begin = int(cursor or 0)
         rest = found[begin + limit :]
         return RunPage(

@@ -477,6 +477,8 @@ async def test_the_description(home: Home) -> None:
         "/readyz",
         "/api/events",
         "/api/events/{event_id}",
+        "/api/events/{event_id}/explain",
+        "/api/events/{event_id}/replay",
         "/api/runs",
         "/api/runs/{run_id}",
         "/api/runs/{run_id}/cancel",

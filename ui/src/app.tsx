@@ -4,16 +4,21 @@ import { Component, lazy, type ReactNode, Suspense, useEffect } from "react";
 import { useAddress } from "./address";
 import { hub } from "./api/client";
 import { useResource } from "./api/resource";
+import type { Session } from "./api/types";
 import { Icon, type IconName } from "./parts/icons";
 import { Link } from "./parts/link";
 import { Empty, Page, Panel, Skeleton } from "./parts/parts";
+import { UserMenu } from "./parts/user-menu";
+import { may, useSession } from "./session";
 import { setTheme, type Theme, useTheme } from "./theme";
 import { ApprovalView } from "./views/approval";
 import { ApprovalsView } from "./views/approvals";
+import { AuditView } from "./views/audit";
 import { EventView } from "./views/event";
 import { EventsView } from "./views/events";
 import { OverviewView } from "./views/overview";
 import { RunsView } from "./views/runs";
+import { SignInView } from "./views/sign-in";
 import { TreesView } from "./views/trees";
 import { TriggersView } from "./views/triggers";
 
@@ -29,9 +34,22 @@ const NAV: [string, string, IconName][] = [
   ["trees", "Trees", "trees"],
   ["triggers", "Triggers", "triggers"],
   ["connections", "Connections", "connections"],
+  ["audit", "Audit", "log"],
 ];
 
+/** Whether somebody with these roles can see what the view shows. */
+function isShown(path: string, session: Session): boolean {
+  if (path === "audit") return may(session, "admin");
+  return path === "approvals" || may(session, "viewer");
+}
+
 export function App() {
+  const session = useSession();
+  if (!session) return null;
+  return session.name ? <Shell session={session} /> : <SignInView session={session} />;
+}
+
+function Shell({ session }: { session: Session }) {
   const { segments, query } = useAddress();
   const [view = "", ...rest] = segments;
   const id = rest.join("/");
@@ -55,7 +73,7 @@ export function App() {
         </Link>
         <nav aria-label="Views">
           <ul>
-            {NAV.map(([path, name, icon]) => (
+            {NAV.filter(([path]) => isShown(path, session)).map(([path, name, icon]) => (
               <li key={path}>
                 <Link
                   href={`/${path}`}
@@ -79,6 +97,7 @@ export function App() {
               <Icon name="outside" size={14} /> Temporal
             </a>
           )}
+          <UserMenu session={session} />
           <ThemeSwitch />
         </div>
       </div>
@@ -121,6 +140,8 @@ function View({ view, id, query }: { view: string; id: string; query: URLSearchP
       return <TriggersView />;
     case "connections":
       return <ConnectionsView />;
+    case "audit":
+      return <AuditView query={query} />;
     default:
       return (
         <Page title="Nothing here">

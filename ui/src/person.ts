@@ -1,10 +1,12 @@
-/** Who looks at the page, where nobody signs in: remembered on this machine. */
+/** Who looks at the page: who is signed in; where nobody signs in, as remembered on this machine. */
 
 import { useState } from "react";
+import { useSession } from "./session";
 
 const KEY = "hub.person";
 
 export function usePerson(): [string, (person: string) => void] {
+  const session = useSession();
   const [person, setPerson] = useState(() => {
     try {
       return localStorage.getItem(KEY) ?? "";
@@ -20,5 +22,6 @@ export function usePerson(): [string, (person: string) => void] {
       // It lasts as long as the page.
     }
   }
-  return [person, remember];
+  const isKnown = session?.how === "session" && session.name;
+  return [isKnown ? (session.name ?? "") : person, remember];
 }

@@ -5,6 +5,8 @@ import type {
   Answer,
   Approval,
   ApprovalItem,
+  AuditOutcome,
+  AuditRecord,
   Connection,
   ConnectionTest,
   Diagnostic,
@@ -23,6 +25,7 @@ import type {
   RunSummary,
   ScenarioList,
   Schedule,
+  Session,
   Tree,
   TreeItem,
   Trial,
@@ -41,6 +44,19 @@ export class Problem extends Error {
   }
 }
 
+let csrf: string | null = null;
+let unauthorized = () => {};
+
+/** What each change by this page brings along, so that no other page's counts. */
+export function setCsrf(value: string | null) {
+  csrf = value;
+}
+
+/** Call this when the hub does not know the page's person any more. */
+export function onUnauthorized(call: () => void) {
+  unauthorized = call;
+}
+
 interface Options {
   signal?: AbortSignal | undefined;
   method?: string;
@@ -57,6 +73,7 @@ async function answer(path: string, options: Options = {}): Promise<Response> {
       headers: {
         accept: "application/json",
         ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(csrf && method !== "GET" ? { "x-csrf-token": csrf } : {}),
         ...headers,
       },
       ...(body === undefined
@@ -68,6 +85,7 @@ async function answer(path: string, options: Options = {}): Promise<Response> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, "unreachable", "The hub does not answer. Is it still running?");
   }
+  if (response.status === 401 && path !== SESSION) unauthorized();
   if (!response.ok) throw await problemOf(response);
   return response;
 }
@@ -122,10 +140,28 @@ export const runStream = (id: string) => `/api/runs/${inPath(id)}/live`;
 export const journalStream = (filter: { trigger?: string | null; type?: string | null }) =>
   `/api/events/live${search(filter)}`;
 
+export interface AuditFilter {
+  who?: string | null;
+  action?: string | null;
+  object?: string | null;
+  outcome?: AuditOutcome | null;
+  limit?: number;
+  cursor?: string | null;
+}
+
+const SESSION = "/api/session";
+
 const eventPath = (id: string, action: string, trigger?: string | null) =>
   `/api/events/${inPath(id)}${action}${search({ trigger })}`;
 
 export const hub = {
+  session: () => call<Session>(SESSION),
+  signIn: (name: string, password: string) =>
+    call<Session>(SESSION, { method: "POST", body: { name, password } }),
+  signOut: () => answer(SESSION, { method: "DELETE" }),
+  audit: (filter: AuditFilter, signal?: AbortSignal) =>
+    call<List<AuditRecord>>(`/api/audit${search(filter)}`, { signal }),
+
   overview: (signal?: AbortSignal) => call<Overview>("/api/overview", { signal }),
   language: (signal?: AbortSignal) => call<Language>("/api/language", { signal }),
 

@@ -438,3 +438,31 @@ export interface ConnectionTest {
   detail: string;
   milliseconds: number;
 }
+
+export type Role = "viewer" | "approver" | "operator" | "editor" | "admin";
+
+/** Who is signed in; without a name nobody is. `csrf` goes along with what changes something. */
+export interface Session {
+  name: string | null;
+  how: "session" | "token" | "development" | "anonymous";
+  roles: Role[];
+  csrf: string | null;
+  ways: { password: boolean; provider: string | null };
+}
+
+export type AuditOutcome = "begun" | "done" | "refused" | "failed";
+
+export interface AuditRecord {
+  id: number;
+  at: string;
+  who: string;
+  how: string;
+  credential: string | null;
+  address: string | null;
+  action: string;
+  object: string;
+  outcome: AuditOutcome;
+  reason: string | null;
+  before: Json;
+  after: Json;
+}
