@@ -68,6 +68,13 @@ class PostgresqlServer:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgresql_server() -> AsyncIterator[PostgresqlServer]:
+    async with running_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def running_server() -> AsyncIterator[PostgresqlServer]:
+    """A PostgreSQL that runs for as long as the block. Skips the test where there is none."""
     async with AsyncExitStack() as stack:
         if _docker_answers():
             yield stack.enter_context(_container())

@@ -218,7 +218,7 @@ class Postgresql(Part):
             )
 
     async def _answers(self) -> bool:
-        import asyncpg  # type: ignore[import-untyped]
+        import asyncpg
 
         if self._process is None or self._process.poll() is not None:
             return False

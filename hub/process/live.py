@@ -44,6 +44,7 @@ class LiveProject:
         self.folder = folder
         self._overrides = overrides
         self._former: list[Tree] = []
+        self._unreadable: set[str] = set()
         self._retired: list[tuple[Connections, asyncio.TimerHandle]] = []
         self._closing: set[asyncio.Task[None]] = set()
         self.project = self._load(None)
@@ -59,8 +60,17 @@ class LiveProject:
 
     async def remember(self, journal: Journal) -> None:
         """Route for definitions of before as well: their runs may still be waiting."""
-        self._former = [tree for one in await journal.definitions() if (tree := _read(one))]
+        definitions = await journal.definitions()
+        self._former = [tree for one in definitions if (tree := _read(one))]
+        self._unreadable = {one.hash for one in definitions} - {tree.hash for tree in self._former}
         self._route()
+
+    async def catch_up(self, journal: Journal) -> None:
+        """Route for definitions too that other processes have brought since: of a newer version of
+        the project, from which runs have started already. Raises `Unreachable`."""
+        here = {tree.hash for tree in (*self.project.trees.values(), *self._former)}
+        if not await journal.known_definitions() <= here | self._unreadable:
+            await self.remember(journal)
 
     def forget(self, hashes: Collection[str]) -> None:
         """Route no more for these definitions of before: none of their runs is live."""

@@ -173,6 +173,7 @@ class Process:
                     lambda: live.router,
                     owner=f"{'-'.join(sorted(roles))}-{os.uname().nodename}-{os.getpid()}"
                     f"-{time.time_ns()}",
+                    catch_up=lambda: live.catch_up(journal),
                 )
                 self._parts.append(
                     await stack.enter_async_context(dispatching(dispatcher, self._drain))

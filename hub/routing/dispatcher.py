@@ -7,7 +7,7 @@ in which the journal received the events; those to different runs are made at th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -46,6 +46,9 @@ _log = structlog.get_logger("hub.dispatcher")
 _LEASE = timedelta(seconds=30)
 _INDEX_LAG = timedelta(minutes=2)
 """How far behind the index of runs may be; far longer than it was ever seen to be."""
+_PATIENCE = 2 * _LEASE.total_seconds()
+"""Seconds that an event waits for an earlier one that another process holds."""
+_LOOK_AGAIN = 0.2
 _KEEP_AGAIN = 600.0
 """Seconds after which a definition that is in use is shown to be so again."""
 _HAD = "an earlier run of the key had the event already"
@@ -56,6 +59,9 @@ class Dispatcher:
     """Dispatches for one process. `owner` names it among those that share a journal.
 
     `router` is asked for each event, so that a reload of the project counts from the next one on.
+    `catch_up` is given where the journal is shared, and awaited before new events are routed:
+    processes may have different versions of the project, and what one has started by a newer one
+    the others must route for as well.
     `in_flight` bounds how many events are under way at once.
     """
 
@@ -66,12 +72,14 @@ class Dispatcher:
         router: Callable[[], Router],
         *,
         owner: str,
+        catch_up: Callable[[], Awaitable[None]] | None = None,
         in_flight: int = 256,
     ) -> None:
         self._journal = journal
         self._runs = runs
         self._router = router
         self._owner = owner
+        self._catch_up = catch_up
         self._limit = in_flight
         self._events: set[asyncio.Task[None]] = set()
         self._lanes: dict[str, asyncio.Task[list[DeliveryRecord]]] = {}
@@ -133,6 +141,15 @@ class Dispatcher:
         if not entries:
             await self._journal.appended.wait()
             return
+        while self._catch_up is not None and not self._draining:
+            try:
+                # After they were taken: the definition that a run is pinned to was kept before the
+                # run began, and so before whoever waits for the run could send these.
+                await self._catch_up()
+                break
+            except HubError as error:
+                _log.warning("the journal does not answer", error=error.message)
+                await asyncio.sleep(1)
         if self._draining:
             # They go back to the journal, for the next process or the next start of this one.
             return
@@ -328,6 +345,10 @@ class Dispatcher:
         if await self._runs.deliver(run_id, delivery):
             return _record(match, "delivered")
         if delivery.expires_at is None:
+            if self._catch_up is not None:
+                await self._earlier_start(entry, run_id, router)
+                if await self._runs.deliver(run_id, delivery):
+                    return _record(match, "delivered")
             return _record(match, "no_run", f"no run {run_id} is live")
         if delivery.expires_at <= datetime.now(UTC):
             return _record(match, "no_run", f"no run {run_id} came while the event was kept")
@@ -344,6 +365,18 @@ class Dispatcher:
                 return _record(match, "no_run", ended_reason(tree, run_id))
             if await self._runs.deliver(run_id, delivery):
                 return _record(match, "delivered")
+
+    async def _earlier_start(self, entry: Entry, run_id: str, router: Router) -> None:
+        """Wait while an earlier event that may start the run is with another process.
+
+        That may be a slow one, or one that died with it, whose lease has to end first.
+        """
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while asyncio.get_running_loop().time() < deadline:
+            earlier = await self._journal.of_others_before(entry.seq, self._owner)
+            if not any(_may_start(one, run_id, router) for one in earlier):
+                return
+            await asyncio.sleep(_LOOK_AGAIN)
 
     async def _to_every(self, match: Match, delivery: Delivery) -> list[DeliveryRecord]:
         """Deliver to all live runs of a key that run in parallel."""
@@ -418,6 +451,14 @@ class Dispatcher:
         if now - self._kept.get(hash_, -_KEEP_AGAIN) >= _KEEP_AGAIN:
             await self._journal.keep_definition(hash_, name, document)
             self._kept[hash_] = now
+
+
+def _may_start(entry: Entry, run_id: str, router: Router) -> bool:
+    event = original(entry.event)
+    return any(
+        match.run_id == run_id and (match.outcome == "start" or match.early is not None)
+        for match in wanted(entry.event, router.route(entry.trigger, event))
+    )
 
 
 def _lane(match: Match) -> str:

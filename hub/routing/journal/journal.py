@@ -193,6 +193,13 @@ class Journal:
     async def _submit_claim(self, claim: Claim) -> Sequence[tuple[Entry, int]]:
         return await self._writer.submit(self._leases, claim, rows=max(1, claim.limit))
 
+    async def of_others_before(self, seq: int, owner: str, limit: int = 1000) -> list[Entry]:
+        """Earlier entries that are not settled and that the owner does not hold."""
+        parameters = {"seq": seq, "owner": owner, "most": limit}
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statements.OF_OTHERS_BEFORE, parameters)).all()
+        return [lookup.entry(row, []) for row in rows]
+
     # --- what became of it ---
 
     async def settle(self, seq: int, status: Status, deliveries: Sequence[DeliveryRecord]) -> None:
@@ -384,6 +391,11 @@ class Journal:
             )
             for row in rows
         ]
+
+    async def known_definitions(self) -> set[str]:
+        """The hashes of the definitions that are kept."""
+        async with self._database.read() as connection:
+            return set(await connection.scalars(sa.select(definitions.c.hash)))
 
     async def drop_definition(self, content_hash: str) -> None:
         """Forget a definition that no run uses any more."""
