@@ -50,7 +50,7 @@ async def measure(bench: Bench) -> None:
         "hub validate": (*hub, "validate", str(hundred)),
         "python": (sys.executable, "-c", "pass"),
     }
-    async for side in bench.rounds(*commands, count=7):
+    async for side in bench.rounds(*commands, count=5):
         side.note("seconds", await _seconds(*commands[side.name]))
     compare = {"hub --help": "`hub --help`", "hub validate": "`hub validate`, 100 trees"}
     for name, title in compare.items():

@@ -73,7 +73,7 @@ async def measure(bench: Bench) -> None:
         }
         orders["hub, from Kafka"] = orders["hub"]
         async for side in bench.rounds(*ways, count=5):
-            keys = orders[side.name].keys(count)
+            keys = orders[side.name].keys(count // 4 if "Kafka" in side.name else count)
             for key in keys:
                 await orders[side.name].place(key)
             await asyncio.sleep(1.0)

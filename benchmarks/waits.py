@@ -32,7 +32,7 @@ async def measure(bench: Bench) -> None:
         counts = (0, *map(int, os.environ["BENCH_WAITS"].split(",")))
     elif not bench.quick:
         bench.skip("50,000 waiting runs; BENCH_WAITS=1000,10000,50000 measures them (10 minutes)")
-    seconds = 5.0 if bench.quick else 30.0
+    seconds = 5.0 if bench.quick else 20.0
     cpu: dict[str, dict[int, float]] = {}
     memory: dict[str, dict[int, float]] = {}
     rates = []
@@ -51,7 +51,7 @@ async def measure(bench: Bench) -> None:
                 rates.append((count - there) / (time.perf_counter() - began))
                 there = count
             bench.say(f"{count:,} runs wait; watching for {seconds:.0f} s")
-            await asyncio.sleep(2 if bench.quick else 12)
+            await asyncio.sleep(2 if bench.quick else 10)
             for name, (part, size) in (await _at_rest(hub, seconds)).items():
                 cpu.setdefault(name, {})[count] = part
                 memory.setdefault(name, {})[count] = size
