@@ -442,6 +442,7 @@ class Dispatcher:
             groups=needed_groups(tree, router.trees, router.groups),
             rerun=tree.start.rerun,
             dormant=dormant,
+            waiting_for=() if dormant else tree.opens,
         )
 
     async def _keep(self, name: str, document: bytes) -> None:

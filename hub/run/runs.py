@@ -47,6 +47,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     approval. Starting twice by the same `event.id` is one
     start, also after the run has closed. `rerun` says whether a run of that id that has ended lets
     another begin. A `dormant` run keeps the event and waits for the one that starts it.
+    `waiting_for` are the events that it is known to wait for as soon as it begins.
     """
 
     run_id: str
@@ -59,6 +60,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     groups: Mapping[str, Sequence[str]] = {}
     rerun: Rerun = "always"
     dormant: bool = False
+    waiting_for: Sequence[str] = ()
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -131,7 +131,11 @@ class TemporalRuns:
         payloads = await client.data_converter.encode([self._input(start)])
         request.input.payloads.extend(payloads)
         attributes = attributes_of(
-            start.tree, start.key, start.hash, "dormant" if start.dormant else "running"
+            start.tree,
+            start.key,
+            start.hash,
+            "dormant" if start.dormant else "running",
+            start.waiting_for,
         )
         encode_search_attributes(attributes, request.search_attributes)
         try:

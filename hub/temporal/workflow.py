@@ -115,8 +115,12 @@ def attributes_of(
     key: str | None,
     hash: str | None = None,  # noqa: A002
     status: str = "running",
+    waiting_for: Sequence[str] = (),
 ) -> TypedSearchAttributes:
-    """The search attributes that a run is started with."""
+    """The search attributes that a run is started with.
+
+    What is known already then need not be written by the run itself.
+    """
     pairs: list[SearchAttributePair[Any]] = [
         SearchAttributePair(HUB_TREE, tree),
         SearchAttributePair(HUB_STATUS, status),
@@ -125,6 +129,8 @@ def attributes_of(
         pairs.append(SearchAttributePair(HUB_HASH, hash))
     if key is not None:
         pairs.append(SearchAttributePair(HUB_KEY, key))
+    if waiting_for:
+        pairs.append(SearchAttributePair(HUB_WAITING_FOR, list(waiting_for)))
     return TypedSearchAttributes(pairs)
 
 

@@ -152,6 +152,10 @@ class Node(ABC):
         """The names of the events that the node itself may use."""
         return () if self.abort_on is None else (self.abort_on,)
 
+    def opens(self) -> Sequence[str]:
+        """The names of the events that are waited for as soon as the node begins, for sure."""
+        return ()
+
     def trees(self) -> Sequence[str]:
         """The names of the trees that the node itself may run."""
         return ()

@@ -111,6 +111,11 @@ class Tree:
         return frozenset(names if self.cancel_on is None else {*names, self.cancel_on})
 
     @cached_property
+    def opens(self) -> tuple[str, ...]:
+        """The names of the events that a run waits for as soon as it begins, for sure."""
+        return tuple(dict.fromkeys(str(name) for name in self.do.opens()))
+
+    @cached_property
     def trees(self) -> tuple[str, ...]:
         """The names of the trees that its nodes may run."""
         return tuple(dict.fromkeys(name for node in self.nodes() for name in node.trees()))

@@ -7,6 +7,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 
 from hub.errors import NotFound
 from hub.event import Event
@@ -42,6 +43,7 @@ async def start(runs: TemporalRuns, of: Tree, user: str, delivery: Delivery) -> 
             hash=of.hash,
             document=of.document,
             delivery=delivery,
+            waiting_for=of.opens,
         )
     )
     assert outcome in ("started", "running")
@@ -64,6 +66,18 @@ async def test_a_wait_ends_on_its_event(runs: TemporalRuns) -> None:
     assert await runs.deliver(run_id, event("verified", "u1", colour="red"))
     state = await until(runs, run_id, "succeeded")
     assert state.steps["wait"]["data"]["colour"] == "red"
+
+
+async def test_what_a_run_waits_for_first_is_known_from_its_start(runs: TemporalRuns) -> None:
+    opening = tree("opening", "  - wait_for: verified\n    timeout: 24h\n  - wait_for: verified\n")
+    run_id = await start(runs, opening, "u1", event("signed_up", "u1"))
+    while (await runs.show(run_id)).waiting_for != ["verified"]:
+        await asyncio.sleep(0.02)
+    while not (await runs.list(tree="opening", waiting_for="verified")).items:
+        await asyncio.sleep(0.02)
+    history = await runs._client.get_workflow_handle(run_id).fetch_history()
+    written = EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES
+    assert written not in [one.event_type for one in history.events]
 
 
 async def test_forward_to_the_timeout(runs: TemporalRuns) -> None:

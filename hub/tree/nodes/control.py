@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Names
 from typing import Annotated, Any
 
 from hub.errors import NodeFailed
@@ -17,6 +18,9 @@ class Sequence(Node):
 
     steps: Annotated[list[Node], Doc("the steps, in order")]
 
+    def opens(self) -> Names[str]:
+        return () if self.if_ is not None or not self.steps else self.steps[0].opens()
+
     async def run(self, run: Run) -> Any:
         result = None
         for step in self.steps:
@@ -31,6 +35,9 @@ class Fallback(Node):
     """Try the children in order until one succeeds; fail with the last one's failure."""
 
     options: Annotated[list[Node], Doc("what to try, in order")]
+
+    def opens(self) -> Names[str]:
+        return () if self.if_ is not None or not self.options else self.options[0].opens()
 
     async def run(self, run: Run) -> Any:
         failure: NodeFailed | None = None

@@ -91,6 +91,10 @@ class WaitFor(Node):
         named = [] if self.event is None else [self.event]
         return [*named, *self.all, *self.any, *super().awaits()]
 
+    def opens(self) -> Sequence[str]:
+        named = [] if self.event is None else [self.event]
+        return () if self.if_ is not None else [*named, *self.all, *self.any]
+
     def check(self, problem: Any) -> None:
         if sum(map(bool, (self.event, self.all, self.any))) != 1:
             problem(
