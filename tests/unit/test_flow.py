@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub import Tree as PythonTree
@@ -274,6 +274,7 @@ STARTS = (
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(STARTS),
     st.lists(
