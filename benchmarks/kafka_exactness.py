@@ -35,9 +35,10 @@ from hub.routing.dispatcher import Dispatcher
 from hub.routing.journal import Journal
 from hub.routing.project import load_project
 from hub.routing.router import Router
-from hub.run import Delivery, Fate, Offer, RunState, Start, Started
+from hub.run import Delivery, Fate, Offer, Offered, RunState, Start, Started
+from hub.run.correlation import CorrelatorState, Word
 from hub.run.runs import RunPage
-from hub.run.state import Outcome
+from hub.run.state import Address, Outcome
 from tests.kafka import KafkaServer, choose
 
 PARTITIONS = 6
@@ -74,6 +75,15 @@ class Notes:
 
     async def live(self, tree: str, key: str) -> Sequence[str]:
         return []
+
+    async def offer(self, address: Address, delivery: Delivery) -> Offered:
+        raise NotImplementedError
+
+    async def correlator(self, correlator_id: str) -> CorrelatorState | None:
+        return None
+
+    async def word(self, correlator_id: str, delivery: Delivery, since: datetime) -> Word | None:
+        return None
 
     async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
         return True

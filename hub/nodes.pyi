@@ -312,6 +312,7 @@ def WaitFor(
     /,
     *,
     event: str | None = ...,
+    match: str | bool | None = ...,
     all: _Sequence[Any] | None = ...,
     any: _Sequence[Any] | None = ...,
     within: _Span | None = ...,

@@ -434,6 +434,20 @@ CASES = [
         done=(1,),
     ),
     Case(
+        "match",
+        """
+  - timeout: 9h
+    parallel:
+    - [{wait_for: {event: first, match: event.data.user_id}}, {test.do: {n: 1}}]
+    - {wait_for: {event: second, match: "'nobody'"}, timeout: 2h, if: "false"}
+  - fallback:
+    - {wait_for: {event: second, match: "'nobody'"}, timeout: 2h}
+    - {test.do: {n: 2}}
+""",
+        events=((_H, "first"),),
+        done=(1, 2),
+    ),
+    Case(
         "run",
         """
   - {run: run-child, with: {user_id: "${{ run.key }}-child", n: 1}, id: child}

@@ -34,6 +34,7 @@ from hub.run import (
     meeting,
 )
 from hub.run.flow import MAX_HELD
+from hub.run.state import Address
 from hub.telemetry.metrics import DELIVERIES, DELIVERY_SECONDS, SETTLED
 from hub.telemetry.tracing import EXTENSION, span
 from hub.tree import Tree
@@ -274,6 +275,8 @@ class Dispatcher:
             subscription=match.subscription if entry.trigger == CALLBACK else None,
             expires_at=None if match.early is None else entry.received_at + match.early,
         )
+        if match.at is not None:
+            return [await self._offer(match, match.at, delivery, entry)]
         if match.every:
             return await self._to_every(match, delivery)
         if match.outcome == "resume":
@@ -378,6 +381,26 @@ class Dispatcher:
                 return
             await asyncio.sleep(_LOOK_AGAIN)
 
+    async def _offer(
+        self, match: Match, address: Address, delivery: Delivery, entry: Entry
+    ) -> DeliveryRecord:
+        """Hand the event to the correlator where runs wait for its value."""
+        if self._may_be_repeated(entry):
+            word = await self._runs.word(address.id, delivery, entry.received_at)
+            if word is not None:
+                # It has ended since, and remembers nothing.
+                had = word.outcome == "delivered"
+                return _record(
+                    match, "duplicate" if had else word.outcome, _HAD if had else word.reason
+                )
+        offered = await self._runs.offer(address, delivery)
+        if offered == "no_run":
+            return _record(match, "no_run", f"no run waits for the value {address.value[:80]!r}")
+        if offered == "delivered" or delivery.expires_at is None:
+            return _record(match, "delivered")
+        until = delivery.expires_at.isoformat(timespec="seconds")
+        return _record(match, "buffered", f"it is kept for a wait to come, until {until}")
+
     async def _to_every(self, match: Match, delivery: Delivery) -> list[DeliveryRecord]:
         """Deliver to all live runs of a key that run in parallel."""
         assert match.key is not None
@@ -465,7 +488,9 @@ def _may_start(entry: Entry, run_id: str, router: Router) -> bool:
 def _lane(match: Match) -> str:
     """What is delivered one after the other: that to one run, or to the runs of one key."""
     assert match.run_id is not None
-    return match.run_id if match.key is None else f"{match.tree}/{match.key}"
+    if match.key is None or match.at is not None:
+        return match.run_id
+    return f"{match.tree}/{match.key}"
 
 
 def _count(entry: Entry, status: Status, records: Sequence[DeliveryRecord]) -> None:

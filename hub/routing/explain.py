@@ -14,6 +14,8 @@ from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome
 from hub.routing.replay import original
 from hub.routing.router import Match, Router
 from hub.run import Delivery, Runs, RunState, gate_of, key_text
+from hub.run.correlation import is_correlator
+from hub.run.state import Address
 
 __all__ = ["Explanation", "NearMiss", "Verdict", "explain", "told", "word_of"]
 
@@ -75,11 +77,13 @@ async def explain(entry: Entry, router: Router, runs: Runs) -> Explanation:
         for m in reversed(router.explain(entry.trigger, original(entry.event)))
     }
     matches = list(reversed(told.values()))
-    recorded = {(d.tree, d.subscription): d for d in entry.deliveries}
+    recorded = {
+        (d.tree, d.subscription, is_correlator(d.run_id or "")): d for d in entry.deliveries
+    }
     scope = {"event": entry.event.to_cloudevent()}
     verdicts = []
     for match in matches:
-        record = recorded.pop((match.tree, match.subscription), None)
+        record = recorded.pop((match.tree, match.subscription, match.at is not None), None)
         verdicts.append(await _verdict(match, record, router, runs, entry, scope))
     # What was delivered by subscriptions that no tree has any more.
     verdicts += [
@@ -104,6 +108,8 @@ async def word_of(
 
     The gate is found by the tree of now.
     """
+    if record.run_id is not None and is_correlator(record.run_id):
+        return await _word_of_correlator(record, record.run_id, entry, runs)
     if record.outcome == "buffered" and router is not None:
         record = await _word_of_gate(record, entry, runs, router)
     if record.outcome not in ("delivered", "buffered") or record.run_id is None:
@@ -146,6 +152,37 @@ async def _word_of_gate(
         run_id=fate.run_id or record.run_id,
         reason=fate.reason or record.reason if fate.outcome == "buffered" else fate.reason,
     )
+
+
+async def _word_of_correlator(
+    record: DeliveryRecord, correlator_id: str, entry: Entry, runs: Runs
+) -> DeliveryRecord:
+    """The same where the event went to a correlator: what became of it there, and in the runs."""
+    if record.outcome not in ("delivered", "buffered"):
+        return record
+    state = await runs.correlator(correlator_id)
+    seen_as = original(entry.event).id
+    words = [] if state is None else [word for word in state.words if word.id == seen_as]
+    if not words:
+        return record
+    word = words[-1]
+    if word.outcome != "delivered":
+        return msgspec.structs.replace(record, outcome=word.outcome, reason=word.reason)
+    told = [
+        (run_id, await word_of(_at_run(record, run_id), entry, runs))
+        for run_id in dict.fromkeys(word.runs)
+    ]
+    woken = [f"{run_id}: {one.reason}" for run_id, one in told if one.outcome == "resumed"]
+    others = [f"{run_id}: {one.outcome}" for run_id, one in told if one.outcome != "resumed"]
+    return msgspec.structs.replace(
+        record,
+        outcome="resumed" if woken else told[0][1].outcome if told else "delivered",
+        reason="; ".join([*woken, *others]) or None,
+    )
+
+
+def _at_run(record: DeliveryRecord, run_id: str) -> DeliveryRecord:
+    return msgspec.structs.replace(record, run_id=run_id, outcome="delivered")
 
 
 async def told(entry: Entry, journal: Journal, runs: Runs, router: Router | None = None) -> Entry:
@@ -203,7 +240,21 @@ async def _verdict(
             else "this definition is newer than the delivery, or it has not been delivered yet",
             values=values,
         )
-    return _told(record, await word_of(record, entry, runs, router), values)
+    told = await word_of(record, entry, runs, router)
+    if match.at is not None:
+        told = msgspec.structs.replace(told, reason=await _with_waiters(told, match.at, runs))
+    return _told(record, told, values)
+
+
+async def _with_waiters(told: DeliveryRecord, address: Address, runs: Runs) -> str:
+    """The reason, and who waits for the value now."""
+    state = await runs.correlator(address.id)
+    waiting = [] if state is None else list(dict.fromkeys(w.run_id for w in state.waiters))
+    who = ", ".join(waiting[:_MOST_NEAR]) or "nobody"
+    if len(waiting) > _MOST_NEAR:
+        who += f" and {len(waiting) - _MOST_NEAR} more"
+    now = f"now {who} waits for the value {address.value[:_LONGEST]!r} by `match`"
+    return f"{told.reason}; {now}" if told.reason else now
 
 
 def _told(
@@ -257,7 +308,21 @@ async def _near_misses(
                 tree=match.tree, waiting_for=match.subscription, limit=_MOST_NEAR
             )
             for run in page.items:
-                if run.id not in reached and run.id not in missed:
+                if run.id in reached or run.id in missed:
+                    continue
+                values = await _values_awaited(run.id, match.subscription, runs)
+                if match.at is not None and match.key not in values:
+                    if not values:
+                        continue
+                    missed[run.id] = NearMiss(
+                        run_id=run.id,
+                        tree=match.tree,
+                        subscription=match.subscription,
+                        key=run.key,
+                        reason=f"it waits for `{match.subscription}` with the value "
+                        f"{', '.join(map(repr, values))} (`match`); the event has {match.key!r}",
+                    )
+                elif match.at is None and not values:
                     missed[run.id] = NearMiss(
                         run_id=run.id,
                         tree=match.tree,
@@ -281,6 +346,19 @@ async def _near_misses(
                     f"out; it waits for {', '.join(run.waiting_for) or 'nothing'}",
                 )
     return list(missed.values())
+
+
+async def _values_awaited(run_id: str, subscription: str, runs: Runs) -> list[str]:
+    """The values that waits of the run with `match` are open for."""
+    try:
+        state = await runs.show(run_id)
+    except NotFound:
+        return []
+    return [
+        ticket.value
+        for ticket in state.tickets.open.values()
+        if ticket.subscription == subscription
+    ]
 
 
 def _key_of(match: Match, router: Router, scope: dict[str, Any]) -> str | None:

@@ -14,6 +14,8 @@ from hub.errors import ExpressionError
 from hub.event import Event
 from hub.expressions import Expression
 from hub.run import CALLBACK, key_text, run_id_of
+from hub.run.correlation import address_of, kept_for
+from hub.run.state import Address
 from hub.tree import Subscription, Tree
 
 __all__ = ["CALLBACK", "Match", "Router"]
@@ -30,7 +32,8 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     "start" and "resume" have a `run_id`; "filtered" means that `where` does not hold; "failed"
     that `where` or `key` could not be evaluated, or gave no key, with the reason. Where `every`
     is set, all live runs of the key are meant, which run in parallel. `early` is how long the
-    event is kept where it is before its run.
+    event is kept where it is before its run. `at` is the correlator where runs wait for an event with
+    that key, whatever theirs is; then `run_id` is the correlator's id.
     """
 
     tree: str
@@ -41,6 +44,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     every: bool = False
     early: timedelta | None = None
+    at: Address | None = None
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,32 @@ class Router:
 
     def _matches(self, entries: list[_Entry], event: Event, *, filtered: bool) -> list[Match]:
         scope: dict[str, Any] = {"event": event.to_cloudevent()}
-        found = (_match(entry, event, scope) for entry in entries)
+        found = (match for entry in entries for match in _match(entry, event, scope))
         return [match for match in found if filtered or match.outcome != "filtered"]
 
 
-def _match(entry: _Entry, event: Event, scope: dict[str, Any]) -> Match:
+def _match(entry: _Entry, event: Event, scope: dict[str, Any]) -> list[Match]:
+    """What a subscription makes of an event: by the run's key, by a value that runs know, or both."""
+    name = entry.subscription.name
+    if name not in entry.tree.matched:
+        return [_by_key(entry, event, scope)]
+    match = _by_key(entry, event, scope)
+    if match.key is None:
+        return [match]
+    address = address_of(entry.tree.name, entry.subscription, match.key)
+    by_value = Match(
+        tree=match.tree,
+        subscription=name,
+        outcome="resume",
+        key=match.key,
+        run_id=address.id,
+        early=kept_for(entry.subscription),
+        at=address,
+    )
+    return [match, by_value] if entry.starts or name in entry.tree.keyed else [by_value]
+
+
+def _by_key(entry: _Entry, event: Event, scope: dict[str, Any]) -> Match:
     tree, subscription = entry.tree.name, entry.subscription
 
     def outcome(what: Literal["filtered", "failed"], reason: str) -> Match:

@@ -5,7 +5,7 @@ from hub.run.home import EMIT, ActionCall, ChildCall, Home
 from hub.run.key import key_text
 from hub.run.policy import allows_another, ended_reason, meeting, run_id_of
 from hub.run.run import Suspended, TreeRun, identity_of
-from hub.run.runs import CALLBACK, Delivery, RunPage, Runs, RunSummary, Start, Started
+from hub.run.runs import CALLBACK, Delivery, Offered, RunPage, Runs, RunSummary, Start, Started
 from hub.run.state import Failure, NodeState, RunState
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Home",
     "NodeState",
     "Offer",
+    "Offered",
     "RunPage",
     "RunState",
     "RunSummary",

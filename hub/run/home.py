@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from hub.run.runs import Delivery
+from hub.run.state import Errand
 from hub.tree.node import Retry
 
 __all__ = ["EMIT", "ActionCall", "ChildCall", "Home"]
@@ -74,6 +75,16 @@ class Home(Protocol):
 
         Raises `NodeFailed` when it fails or cannot be started, and `asyncio.CancelledError` once a
         run that was cancelled with this one has really ended.
+        """
+
+    @property
+    def correlates(self) -> bool:
+        """Are there correlators? Where there are none, all that has a value comes to the run."""
+
+    async def correlate(self, errand: Errand) -> None:
+        """Tell a correlator; it is done when this returns, also if the run is dropped meanwhile.
+
+        Raises `NodeFailed` when that can never be.
         """
 
     def now(self) -> datetime:

@@ -11,11 +11,20 @@ from datetime import datetime
 
 import msgspec
 
+from hub.errors import NodeFailed
 from hub.event import Event
 from hub.run.state import Handled, MailboxState, Outcome, Stored
 
-__all__ = ["MAX_STORED", "MAX_STORED_BYTES", "Mailbox"]
+__all__ = [
+    "MAX_STORED",
+    "MAX_STORED_BYTES",
+    "Mailbox",
+    "any_value",
+    "identity_of_event",
+    "with_value",
+]
 
+_UNUSED = ("ignored", "late", "buffered", "rejected")
 _SEEN = 1000
 """How many event ids a run remembers as used, for recognising a repeated delivery."""
 _HANDLED = 200
@@ -24,6 +33,16 @@ MAX_STORED = 1000
 """How many unused events a run keeps; those beyond it are rejected."""
 MAX_STORED_BYTES = 512 * 1024
 """How large unused events may be together, as JSON."""
+
+
+def with_value(subscription: str, value: str) -> str:
+    """The topic of the events of a subscription that have a value, whatever the run's key is."""
+    return f"{subscription}[{value}]"
+
+
+def any_value(subscription: str) -> str:
+    """The topic of events that are for a wait of the subscription, whichever value it has."""
+    return f"{subscription}[]"
 
 
 @dataclass(eq=False)
@@ -40,7 +59,8 @@ class Mailbox:
     """Events of one run: each satisfies one wait at most, in the order of arrival.
 
     Waits that are open on the same subscription are served by their turns: in the order in which
-    they first opened, also in a later part of the run.
+    they first opened, also in a later part of the run. A wait with `match` is on a topic of its own:
+    what is said here of subscriptions holds for topics.
     """
 
     def __init__(self, state: MailboxState) -> None:
@@ -56,8 +76,15 @@ class Mailbox:
         now: datetime,
         *,
         expires_at: datetime | None = None,
+        ticket: str | None = None,
     ) -> Outcome:
-        """Take in an event that satisfies the given subscriptions; say what became of it."""
+        """Take in an event that satisfies the given subscriptions; say what became of it.
+
+        With a `ticket` it was given to a wait of this run, so it is always taken, also where the
+        run has seen it and had no use for it then.
+        """
+        if ticket is not None and self._is_unused(event):
+            self.forget(event)
         if not self._is_new(event, now):
             return "duplicate"
         if not subscriptions:
@@ -69,9 +96,10 @@ class Mailbox:
             subscriptions=tuple(subscriptions),
             number=self.state.received,
             expires_at=expires_at,
+            ticket=ticket,
         )
         for wait in self._waits:
-            if wait.subscription in subscriptions and not wait.granted.done():
+            if _fits(wait.subscription, subscriptions) and not wait.granted.done():
                 wait.granted.set_result(stored)
                 self._note(event, "resumed", now, wait.subscription, wait.path)
                 return "resumed"
@@ -79,7 +107,8 @@ class Mailbox:
             self._note(event, "late", now, subscriptions[0])
             return "late"
         size = _size(stored)
-        if len(self.state.stored) >= MAX_STORED or self._bytes + size > MAX_STORED_BYTES:
+        is_full = len(self.state.stored) >= MAX_STORED or self._bytes + size > MAX_STORED_BYTES
+        if is_full and ticket is None:
             self._note(event, "rejected", now, subscriptions[0])
             return "rejected"
         self._bytes += size
@@ -110,7 +139,7 @@ class Mailbox:
 
     def seen_without(self, events: Sequence[Event]) -> list[str]:
         """What the run has seen, these events left out: for the run that follows it."""
-        left_out = {_identity(event) for event in events}
+        left_out = {identity_of_event(event) for event in events}
         return [seen for seen in self.state.seen if seen not in left_out]
 
     def wake(self, now: datetime) -> None:
@@ -128,7 +157,7 @@ class Mailbox:
     def take(self, path: str, subscription: str, *, after: int = 0, now: datetime) -> Stored | None:
         """Take the oldest stored event of the subscription that came after that number."""
         for stored in self.state.stored:
-            if subscription in stored.subscriptions and stored.number > after:
+            if _fits(subscription, stored.subscriptions) and stored.number > after:
                 self.state.stored.remove(stored)
                 self._bytes -= _size(stored)
                 self._note(stored.event, "resumed", now, subscription, path)
@@ -159,7 +188,8 @@ class Mailbox:
         except asyncio.CancelledError:
             if wait.granted.done() and not wait.granted.cancelled():
                 # The wait was given up in the very turn that satisfied it: nothing is lost.
-                self.put_back(wait.granted.result())
+                if wait.granted.exception() is None:
+                    self.put_back(wait.granted.result())
             elif wait.lapsing and wait.late != "keep" and subscription not in self.state.lapsed:
                 self.state.lapsed.append(subscription)
             raise
@@ -169,7 +199,7 @@ class Mailbox:
     def put_back(self, stored: Stored) -> None:
         """Give an event to another wait after all: what had taken it was given up."""
         for wait in self._waits:
-            if wait.subscription in stored.subscriptions and not wait.granted.done():
+            if _fits(wait.subscription, stored.subscriptions) and not wait.granted.done():
                 wait.granted.set_result(stored)
                 return
         later = [s for s in self.state.stored if s.number > stored.number]
@@ -183,6 +213,37 @@ class Mailbox:
                 )
                 break
 
+    def refuse(self, path: str, error: NodeFailed) -> None:
+        """Let the wait at the path fail."""
+        for wait in self._waits:
+            if wait.path == path and not wait.granted.done():
+                wait.granted.set_exception(error)
+
+    def withdraw(self, ticket: str) -> Stored | None:
+        """Take out, as if it had never come, what was given to the wait of that ticket."""
+        for stored in self.state.stored:
+            if stored.ticket == ticket:
+                self.state.stored.remove(stored)
+                self._bytes -= _size(stored)
+                self.forget(stored.event)
+                return stored
+        return None
+
+    def forget(self, event: Event) -> None:
+        """The run has not had the event: it may come again."""
+        identity = identity_of_event(event)
+        if identity in self._seen:
+            del self._seen[identity]
+            self.state.seen.remove(identity)
+        for stored in [s for s in self.state.stored if identity_of_event(s.event) == identity]:
+            self.state.stored.remove(stored)
+            self._bytes -= _size(stored)
+
+    def _is_unused(self, event: Event) -> bool:
+        """Is it one that the run has seen, and had no use for?"""
+        words = [h.outcome for h in self.state.handled if h.id == event.id]
+        return next((w for w in reversed(words) if w != "duplicate"), None) in _UNUSED
+
     def lapse(self, path: str) -> None:
         """The waits at or below a path are about to be given up because their time is over."""
         for wait in self._waits:
@@ -195,7 +256,7 @@ class Mailbox:
 
     def _is_new(self, event: Event, now: datetime) -> bool:
         """Has the run never had the event before? It has from now on."""
-        identity = _identity(event)
+        identity = identity_of_event(event)
         if identity in self._seen:
             self._note(event, "duplicate", now)
             return False
@@ -224,7 +285,7 @@ class Mailbox:
                 type=event.type,
                 outcome=outcome,
                 at=now,
-                subscription=subscription,
+                subscription=None if subscription is None else subscription.partition("[")[0],
                 path=path,
                 reason=reason,
             )
@@ -233,10 +294,15 @@ class Mailbox:
             del handled[0]
 
 
-def _identity(event: Event) -> str:
+def identity_of_event(event: Event) -> str:
     """What stands for an event among those seen: source and id together are its identity."""
     text = f"{event.source}\0{event.id}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=12).hexdigest()
+
+
+def _fits(topic: str, topics: Sequence[str]) -> bool:
+    """Does a wait on the topic take an event of these topics?"""
+    return topic in topics or ("[" in topic and any_value(topic.partition("[")[0]) in topics)
 
 
 def _size(stored: Stored) -> int:

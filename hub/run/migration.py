@@ -13,8 +13,9 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from hub.run.correlation import address_of
 from hub.run.matching import Matching, below
-from hub.run.state import MailboxState, NodeState, RunState, Stored
+from hub.run.state import MailboxState, NodeState, RunState, Stored, Ticket, Tickets
 from hub.tree import Node, Tree
 
 __all__ = ["Definition", "Migration", "Outcome", "Plan", "RunMigrations", "plan_migration"]
@@ -114,11 +115,15 @@ class _Mapper:
             self._skip(nodes)
         if self.reasons:
             return Plan(from_hash=self.state.hash, reasons=self.reasons)
+        tickets = self._tickets()
+        if self.reasons:
+            return Plan(from_hash=self.state.hash, reasons=self.reasons)
         state = msgspec.structs.replace(
             self.state,
             hash=self.new.hash,
             nodes=nodes,
             mailbox=self._mailbox(),
+            tickets=tickets,
             steps=self._steps(nodes),
         )
         return Plan(
@@ -254,6 +259,9 @@ class _Mapper:
         if _waits(old) != _waits(new):
             before, after = ", ".join(_waited(old)), ", ".join(_waited(new))
             self._refuse(f"{path} waits for {before}, and in the new definition for {after}")
+        elif bool(old.matched()) != bool(new.matched()):
+            now = "with" if new.matched() else "without"
+            self._refuse(f"{path} is open, and waits {now} `match` in the new definition")
         if old.abort_on != new.abort_on:
             self.notes.append(f"{new.path} is aborted by {new.abort_on or 'no event'} from now on")
         if old.timeout is None and new.timeout is not None:
@@ -351,7 +359,9 @@ class _Mapper:
         mailbox = self.state.mailbox
         stored: list[Stored] = []
         for one in mailbox.stored:
-            names = tuple(name for name in one.subscriptions if name in self.new.waits)
+            names = tuple(
+                name for name in one.subscriptions if name.partition("[")[0] in self.new.waits
+            )
             if not names:
                 self.notes.append(
                     f"the event {one.event.id} ({', '.join(one.subscriptions)}) was kept, and nothing "
@@ -361,6 +371,25 @@ class _Mapper:
             stored.append(msgspec.structs.replace(one, subscriptions=names))
         lapsed = [name for name in mailbox.lapsed if name in self.new.waits]
         return msgspec.structs.replace(mailbox, stored=stored, lapsed=lapsed)
+
+    def _tickets(self) -> Tickets:
+        """The waits at correlators, by their new paths. They stay where they wait."""
+        tickets: dict[str, Ticket] = {}
+        for number, ticket in self.state.tickets.open.items():
+            node, rounds = self._old_node(ticket.path)
+            new = None if node is None else self.matching.new_of(node)
+            path = None if node is None or new is None else self._new_path(node, new, rounds)
+            name = ticket.subscription
+            if new is None or path is None or name not in new.matched():
+                self._refuse(f"{ticket.path} waits for {name} by `match`, and would not any more")
+                continue
+            before, after = self.old.subscriptions[name], self.new.subscriptions[name]
+            if address_of(self.old.name, before, "") != address_of(self.new.name, after, ""):
+                self._refuse(
+                    f"{ticket.path} waits for {name} by `match`, which is defined otherwise"
+                )
+            tickets[number] = msgspec.structs.replace(ticket, path=path)
+        return msgspec.structs.replace(self.state.tickets, open=tickets)
 
     def _steps(self, nodes: Mapping[str, NodeState]) -> dict[str, Any]:
         """The results by id: those of before, and of nodes that have got their id only now."""

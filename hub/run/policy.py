@@ -30,7 +30,9 @@ def meeting(tree: Tree, *, resumes: bool) -> Meeting:
     policy = tree.start.when_running
     if policy == "restart":
         return "restart"
-    dormant = any(s.early is not None for s in tree.subscriptions.values())
+    dormant = any(
+        s.early is not None and s.name not in tree.matched for s in tree.subscriptions.values()
+    )
     return "ignore" if policy == "ignore" and not (resumes or dormant) else "deliver"
 
 

@@ -20,9 +20,10 @@ from hub.event import Event
 from hub.run.approvals import Desk
 from hub.run.home import Home
 from hub.run.key import key_text
-from hub.run.mailbox import MAX_STORED, MAX_STORED_BYTES, Mailbox
+from hub.run.mailbox import MAX_STORED, MAX_STORED_BYTES, Mailbox, any_value, with_value
 from hub.run.runs import CALLBACK, Delivery
 from hub.run.state import Failure, Outcome, RunState
+from hub.run.tickets import TicketOffice
 from hub.run.view import View, failure_of
 from hub.tree import SKIPPED, Subscription, Tree
 from hub.tree.concurrency import first_done, halt, spawn
@@ -82,6 +83,8 @@ class TreeRun:
         """What begins this run again once it has cleaned up, and the events that follow it."""
         if not state.nonce:
             state.nonce = home.new_id()
+        self.identity = identity_of(state.nonce)
+        self.tickets = TicketOffice(self)
         if state.event is not None:
             self._awake.set_result(None)
 
@@ -124,7 +127,7 @@ class TreeRun:
         self.home.changed()
         view = View(self, halted=state.cancelling)
         try:
-            result = await self._watched(view)
+            result = await self._seen_out(view)
         except NodeFailed as error:
             self._end("failed", error=failure_of(error))
             raise
@@ -165,6 +168,25 @@ class TreeRun:
                 error = NodeFailed("expired", "the event that starts the run did not come in time")
                 self._end("expired", error=failure_of(error))
                 raise error
+
+    async def _seen_out(self, view: View) -> Any:
+        """Live the tree to its end, and let no correlator think that the run still waits."""
+        self.tickets.resume()
+        try:
+            result = await self._watched(view)
+        except (NodeFailed, asyncio.CancelledError):
+            await self._leave_correlators()
+            raise
+        except Suspended:
+            await self.tickets.pause()
+            raise
+        await self._leave_correlators()
+        return result
+
+    async def _leave_correlators(self) -> None:
+        if not self.leaving:
+            self._admit_again()
+            await self.tickets.finish()
 
     async def _live(self, view: View) -> Any:
         for name, template in self.tree.vars.items():
@@ -290,6 +312,8 @@ class TreeRun:
     def deliver(self, delivery: Delivery) -> Outcome:
         """Take in one event; say what became of it. Never raises for what an event contains."""
         now, mailbox, event = self.home.now(), self.mailbox, delivery.event
+        if delivery.ticket is not None:
+            return self.tickets.deliver(delivery)
         if self.successor:
             # What comes after the event that begins the run again is for the run that it begins.
             return self._hand_on(delivery)
@@ -324,7 +348,7 @@ class TreeRun:
             return "resumed"
         outcome = mailbox.offer(
             event,
-            [name for name in names if name in self.tree.waits],
+            self._topics(delivery, names),
             now,
             expires_at=None if self._awake.done() else delivery.expires_at,
         )
@@ -382,11 +406,7 @@ class TreeRun:
     def _is_of_another(self, delivery: Delivery) -> bool:
         """Does a callback link belong to another run of this key?"""
         first = delivery.event.extensions.get("hubfirstrun")
-        return (
-            delivery.trigger == CALLBACK
-            and first is not None
-            and first != identity_of(self.state.nonce)
-        )
+        return delivery.trigger == CALLBACK and first is not None and first != self.identity
 
     def _wake(self, event: Event, now: datetime, earlier: Sequence[Event] = ()) -> Outcome:
         start = self.tree.start
@@ -421,6 +441,40 @@ class TreeRun:
             for s in self.tree.subscriptions.values()
             if s.trigger == delivery.trigger and self._matches(s, event)
         ]
+
+    def _topics(self, delivery: Delivery, names: Sequence[str]) -> list[str]:
+        """What waits of the tree listen to that may use an event of these subscriptions."""
+        tree = self.tree
+        topics = [name for name in names if name in tree.keyed]
+        for name, subscription in tree.subscriptions.items():
+            if name not in tree.matched or delivery.subscription not in (None, name):
+                continue
+            if delivery.trigger == CALLBACK:
+                # A link is for this very run, whatever it waits for.
+                topics.append(any_value(name))
+            elif name in names or delivery.subscription is None:
+                value = self._value(subscription, delivery)
+                # Elsewhere a correlator keeps it, and sends it once it is waited for.
+                if value is not None and (
+                    not self.home.correlates or self.tickets.awaits(name, value)
+                ):
+                    topics.append(with_value(name, value))
+        return topics
+
+    @staticmethod
+    def _value(subscription: Subscription, delivery: Delivery) -> str | None:
+        """The value that an event has for waits with `match`; None where it is not meant."""
+        scope = {"event": delivery.event.to_cloudevent()}
+        named = delivery.subscription == subscription.name
+        if not named and subscription.trigger != delivery.trigger:
+            return None
+        try:
+            where, key = subscription.where, subscription.key
+            if not named and where is not None and not where.evaluate(scope):
+                return None
+            return None if key is None else key_text(key.evaluate(scope))
+        except ExpressionError:
+            return None
 
     def _matches(self, subscription: Subscription, event: dict[str, Any]) -> bool:
         scope = {"event": event}

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from hub.event import Event
-from hub.run.state import Outcome, RunState, RunStatus
+from hub.run.state import Address, Outcome, RunState, RunStatus
 from hub.tree import Rerun
 
 if TYPE_CHECKING:
+    from hub.run.correlation import CorrelatorState, Word
     from hub.run.flow import Fate, Offer
 
-__all__ = ["CALLBACK", "Delivery", "RunPage", "RunSummary", "Runs", "Start", "Started"]
+__all__ = ["CALLBACK", "Delivery", "Offered", "RunPage", "RunSummary", "Runs", "Start", "Started"]
 
 CALLBACK = "callback"
 """The trigger of the hub's own signed links: its events name their run themselves."""
 
 Started = Literal["started", "running", "closed"]
+Offered = Literal["started", "delivered", "no_run"]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,8 +30,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `subscription` is set where the sender has already named the wait (a callback link); otherwise
     the run finds the subscriptions by its own pinned definition. `expires_at` is until when the
-    event is kept if it comes before the run has been started. Of a start that was gathered from
-    several events, `event` is the last, and `earlier` are those before it.
+    event is kept if it comes before the run has been started, or before a run waits for its value.
+    `ticket` names the wait that a `correlator` gives it to. Of a start that was gathered from several
+    events, `event` is the last, and `earlier` are those before it.
     """
 
     event: Event
@@ -37,6 +40,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subscription: str | None = None
     expires_at: datetime | None = None
     earlier: Sequence[Event] = ()
+    ticket: str | None = None
+    correlator: Address | None = None
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +121,20 @@ class Runs(Protocol):
 
     async def deliver(self, run_id: str, delivery: Delivery) -> bool:
         """Hand the event to the live run. False when there is none."""
+
+    async def offer(self, address: Address, delivery: Delivery) -> Offered:
+        """Hand the event to a correlator, for the runs that wait for its value.
+
+        "started" where nobody waits and the event is kept until `delivery.expires_at`, "delivered"
+        where the correlator exists, which gives or keeps it, and "no_run" where none does and the
+        event is not to be kept.
+        """
+
+    async def correlator(self, correlator_id: str) -> CorrelatorState | None:
+        """Who waits at a correlator and what it keeps; None where there is none, or was none."""
+
+    async def word(self, correlator_id: str, delivery: Delivery, since: datetime) -> Word | None:
+        """What became of the event at correlators of that id that have ended since that time."""
 
     async def list(
         self,

@@ -9,9 +9,12 @@ import msgspec
 
 from hub.event import Event
 from hub.run.decided import DecidedApproval
+from hub.tree import Deliver
 
 __all__ = [
     "FORMAT",
+    "Address",
+    "Errand",
     "Failure",
     "Handled",
     "MailboxState",
@@ -21,6 +24,8 @@ __all__ = [
     "RunState",
     "RunStatus",
     "Stored",
+    "Ticket",
+    "Tickets",
 ]
 
 NodeStatus = Literal["pending", "running", "waiting", "succeeded", "failed", "cancelled", "skipped"]
@@ -91,13 +96,15 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     `subscriptions` are the names it satisfies, in the order of the tree; `number` counts the
     events that the run has received, so that a wait can tell what came before it opened. Before the
-    run has started, `expires_at` is until when the event is kept.
+    run has started, `expires_at` is until when the event is kept. `ticket` names the wait that a
+    correlator has given it to; then `expires_at` is until when the correlator would keep it.
     """
 
     event: Event
     subscriptions: tuple[str, ...]
     number: int
     expires_at: datetime | None = None
+    ticket: str | None = None
 
 
 class Handled(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +140,55 @@ a run of a later format is left to workers that know it. What is only added need
 release does not know it leaves out when the run goes on in a new part."""
 
 
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """A correlator: the tree's subscription and the value that its events have, and who gets them."""
+
+    id: str
+    tree: str
+    subscription: str
+    value: str
+    deliver: Deliver
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A wait of the run that is open at a correlator: the node, and what it waits for.
+
+    `refused` is why the correlator does not take it.
+    """
+
+    path: str
+    subscription: str
+    value: str
+    refused: Failure | None = None
+
+
+class Errand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run has to tell a correlator; telling it twice is the same as once.
+
+    `subscribe`: a wait has opened; `without` are events that are not for it, and `fresh` says that
+    it takes none of before. `unsubscribe`: it is over. `return`: an event came when it was over.
+    """
+
+    what: Literal["subscribe", "unsubscribe", "return"]
+    address: Address
+    ticket: str
+    run_id: str
+    run: str
+    fresh: bool = False
+    without: list[str] = []
+    event: Event | None = None
+    trigger: str | None = None
+    expires_at: datetime | None = None
+
+
+class Tickets(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The run's waits at correlators, by their tickets, and what these are still to be told."""
+
+    open: dict[str, Ticket] = {}
+    errands: list[Errand] = []
+    issued: int = 0
+
+
 class RunState(msgspec.Struct, kw_only=True):
     """One run, whole. Nodes stand in the order in which they began."""
 
@@ -153,6 +209,7 @@ class RunState(msgspec.Struct, kw_only=True):
     mailbox: MailboxState = msgspec.field(default_factory=MailboxState)
     decided: list[DecidedApproval] = []
     """The approvals that are over, oldest first; the latest of them only."""
+    tickets: Tickets = msgspec.field(default_factory=Tickets)
     result: Any = None
     error: Failure | None = None
     cancelling: bool = False

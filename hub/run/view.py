@@ -14,6 +14,7 @@ from hub.errors import ExpressionError, InvalidDuration, NodeFailed
 from hub.event import Event
 from hub.expressions import Expression, Template
 from hub.run.guard import Guard
+from hub.run.key import key_text
 from hub.run.outside import child_call, emit_call, make_call
 from hub.run.state import Failure, NodeState
 from hub.run.waiting import Waiting, join
@@ -236,6 +237,7 @@ class View:
         except asyncio.CancelledError:
             if not run.leaving and state.status not in _DONE:
                 self._finish(state, "cancelled")
+                run.tickets.give_up(path)
             raise
         run.consider()
         return result
@@ -268,6 +270,7 @@ class View:
             state.called = False
         state.error = failure_of(error)
         self._finish(state, "failed")
+        self._run.tickets.give_up(path)
 
     def _finish(
         self, state: NodeState, status: Literal["succeeded", "failed", "cancelled"]
@@ -440,6 +443,38 @@ class View:
         with self.marked(node, subscription, None):
             stored = await run.mailbox.wait(
                 self.path(node), subscription, after=after, turn=turn, late=late, now=run.home.now()
+            )
+        return stored.event
+
+    async def match(
+        self,
+        node: Node,
+        subscription: str,
+        value: Expression,
+        *,
+        since: Literal["start", "wait"],
+    ) -> Event:
+        self._stop_if_halted()
+        run = self._run
+        memory = self.recall(node)
+        if memory is None:
+            found = self.evaluate(value)
+            text = key_text(found)
+            if text is None:
+                kind = "null" if found is None else type(found).__name__
+                said = f"`match` gave {kind}; it is compared with a key: a text or a number"
+                raise NodeFailed("invalid_match", said, harmless=True)
+            after = run.mailbox.state.received if since == "wait" else 0
+            memory = {"value": text, "after": after, "turn": run.mailbox.turn()}
+            self.remember(node, memory)
+        with self.marked(node, subscription, None):
+            stored = await run.tickets.wait(
+                self.path(node),
+                subscription,
+                memory["value"],
+                after=memory["after"],
+                turn=memory["turn"],
+                fresh=since == "wait",
             )
         return stored.event
 

@@ -16,6 +16,7 @@ from hub.errors import ActionFailed, ActionRefused, ExpressionError, InvalidEven
 from hub.event import Event
 from hub.fitting import fit
 from hub.run import EMIT, ActionCall, ChildCall
+from hub.run.state import Errand
 from hub.simulation.loop import VirtualLoop
 from hub.simulation.mocks import Mock, Mocks
 from hub.simulation.result import SimulatedCall
@@ -52,6 +53,7 @@ class World:
         self.logs: list[str] = []
         self.emit: Callable[[Event, str], None]
         self.start_run: Callable[[ChildCall, str], asyncio.Task[Any]]
+        self.correlate: Callable[[Errand], None]
 
     def now(self) -> datetime:
         """The virtual time."""
@@ -79,6 +81,13 @@ class SimulatedHome:
 
     async def sleep(self, duration: timedelta, summary: str) -> None:
         await asyncio.sleep(duration.total_seconds())
+
+    @property
+    def correlates(self) -> bool:
+        return True
+
+    async def correlate(self, errand: Errand) -> None:
+        self._world.correlate(errand)
 
     def wants_scope(self, action: str) -> bool:
         known = self._world.actions.get(action)

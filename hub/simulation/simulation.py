@@ -29,6 +29,8 @@ from hub.run import (
     meets,
 )
 from hub.run.approvals import Decision, Delegation, Desk, approval_id
+from hub.run.correlation import Correlator, CorrelatorState, Waiter
+from hub.run.state import Address, Errand
 from hub.simulation.gates import Begun, Gates
 from hub.simulation.home import SimulatedHome, World
 from hub.simulation.loop import VirtualLoop
@@ -81,6 +83,8 @@ class Simulation:
         )
         self._world.emit = self._emit
         self._world.start_run = self._start_child
+        self._world.correlate = self._correlate
+        self._correlators: dict[str, Correlator] = {}
         self._runs: list[_Live] = []
         self._latest: dict[str, _Live] = {}
         self._seen: set[tuple[str, str]] = set()
@@ -256,6 +260,8 @@ class Simulation:
             subscription=match.subscription if trigger == CALLBACK else None,
             expires_at=None if match.early is None else self.now + match.early,
         )
+        if match.at is not None:
+            return self._offer(match, match.at, delivery)
         if match.every:
             fates = [
                 _fate(msgspec.structs.replace(match, run_id=run_id), live.run.deliver(delivery))
@@ -266,6 +272,58 @@ class Simulation:
         if match.outcome == "start":
             return [self._start_by(match, delivery, resumes=len(matches) > 1)]
         return [self._resume(match, delivery)]
+
+    def _offer(self, match: Match, address: Address, delivery: Delivery) -> list[SimulatedDelivery]:
+        correlator = self._correlator(address)
+        outcome = correlator.offer(delivery, self.now)
+        fates = [
+            _fate(msgspec.structs.replace(match, run_id=run_id), told)
+            for run_id, told in self._post(correlator)
+        ]
+        word = correlator.word(delivery.event)
+        return fates or [_fate(match, outcome, None if word is None else word.reason)]
+
+    def _correlator(self, address: Address) -> Correlator:
+        found = self._correlators.get(address.id)
+        if found is None:
+            found = self._correlators[address.id] = Correlator(CorrelatorState(address=address))
+        return found
+
+    def _correlate(self, errand: Errand) -> None:
+        correlator = self._correlator(errand.address)
+        if errand.what == "subscribe":
+            waiter = Waiter(
+                ticket=errand.ticket,
+                run_id=errand.run_id,
+                run=errand.run,
+                fresh=errand.fresh,
+                without=errand.without,
+            )
+            correlator.subscribe(waiter, self.now)
+        elif errand.what == "unsubscribe":
+            correlator.unsubscribe(errand.ticket)
+        elif errand.event is not None and errand.trigger is not None:
+            delivery = Delivery(
+                event=errand.event, trigger=errand.trigger, expires_at=errand.expires_at
+            )
+            correlator.give_back(errand.ticket, delivery, self.now)
+        self._post(correlator)
+
+    def _post(self, correlator: Correlator) -> list[tuple[str, str]]:
+        """Hand over what the correlator sends; what the runs say to the events."""
+        told: list[tuple[str, str]] = []
+        while letters := correlator.take_letters(1):
+            (letter,) = letters
+            run_id = letter.waiter.run_id
+            live = self._latest.get(run_id)
+            is_there = live is not None and not live.task.done()
+            if live is not None and is_there:
+                if letter.delivery is not None:
+                    told.append((run_id, live.run.deliver(letter.delivery)))
+                elif letter.refusal is not None:
+                    live.run.tickets.refuse(letter.waiter.ticket, letter.refusal)
+            correlator.sent(letter, self.now, reached=is_there)
+        return told
 
     def _resume(self, match: Match, delivery: Delivery) -> SimulatedDelivery:
         assert match.run_id is not None

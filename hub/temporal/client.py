@@ -35,8 +35,21 @@ from temporalio.testing import TimeSkipper
 from hub.durations import format_duration
 from hub.errors import BadRequest, Conflict, NotFound, Unreachable
 from hub.event import Event
-from hub.run import Delivery, Failure, Fate, Offer, RunPage, RunState, RunSummary, Start, Started
-from hub.run.state import Outcome, RunStatus
+from hub.run import (
+    Delivery,
+    Failure,
+    Fate,
+    Offer,
+    Offered,
+    RunPage,
+    RunState,
+    RunSummary,
+    Start,
+    Started,
+)
+from hub.run.correlation import CorrelatorState, Word
+from hub.run.state import Address, Outcome, RunStatus
+from hub.temporal.correlators import Correlators
 from hub.temporal.gate import GATE
 from hub.temporal.gates import TemporalGates
 from hub.temporal.reaching import AlreadyThere, quoted, reaching
@@ -103,6 +116,7 @@ class TemporalRuns:
         self._limits = limits or Limits()
         self._long_polls = asyncio.Semaphore(_LONG_POLLS)
         self._gates = TemporalGates(client, task_queue=task_queue, limits=self._limits)
+        self._correlators = Correlators(client, task_queue=task_queue, limits=self._limits)
 
     def _input(self, start: Start) -> RunInput:
         return RunInput(
@@ -177,6 +191,15 @@ class TemporalRuns:
         except NotFound:
             return False
         return True
+
+    async def offer(self, address: Address, delivery: Delivery) -> Offered:
+        return await self._correlators.offer(address, delivery)
+
+    async def correlator(self, correlator_id: str) -> CorrelatorState | None:
+        return await self._correlators.show(correlator_id)
+
+    async def word(self, correlator_id: str, delivery: Delivery, since: datetime) -> Word | None:
+        return await self._correlators.word(correlator_id, delivery, since)
 
     async def list(
         self,

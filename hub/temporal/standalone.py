@@ -23,6 +23,7 @@ from hub.links import Links
 from hub.run import EMIT, ActionCall, Delivery, key_text
 from hub.run.approvals import OpenApproval
 from hub.run.decided import DecidedApproval
+from hub.run.state import Errand
 from hub.temporal.actions import Actions
 from hub.temporal.workflow import RunInput, TreeWorkflow
 from hub.tree import Subscription, Tree
@@ -108,6 +109,14 @@ class StandaloneWorkflow(TreeWorkflow):
         return None
 
     def _publish_hash(self, hash: str) -> None:  # noqa: A002
+        return
+
+    @property
+    def correlates(self) -> bool:
+        # Its events are signalled to it by whoever knows it; there is no router.
+        return False
+
+    async def correlate(self, errand: Errand) -> None:
         return
 
     def _publish_waiting(self, waiting: list[str]) -> None:

@@ -16,6 +16,8 @@ from hub.connections import Connections
 from hub.connector import installed_actions
 from hub.links import Links
 from hub.temporal.actions import Actions
+from hub.temporal.correlator import CorrelatorWorkflow
+from hub.temporal.correlators import Correlators
 from hub.temporal.gate import GateWorkflow, Look
 from hub.temporal.workflow import TreeWorkflow
 from hub.trigger import Intake
@@ -66,8 +68,12 @@ def make_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[TreeWorkflow, GateWorkflow],
-        activities=[actions.perform, Look(client).look],
+        workflows=[TreeWorkflow, GateWorkflow, CorrelatorWorkflow],
+        activities=[
+            actions.perform,
+            Look(client).look,
+            Correlators(client, task_queue=task_queue).correlate,
+        ],
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=max_cached,
         max_concurrent_activities=max_actions,

@@ -38,16 +38,19 @@ from hub.errors import BadRequest, HubError, NodeFailed, NotFound, NotMigratable
 from hub.run import ActionCall, ChildCall, Delivery, RunState, Suspended, TreeRun
 from hub.run import state as state_format
 from hub.run.approvals import Decision, Delegation, OpenApproval
+from hub.run.correlation import Refusal
 from hub.run.decided import DecidedApproval
 from hub.run.migration import Plan, plan_migration
 from hub.run.run import MAX_STATE_BYTES
 from hub.run.schedules import scheduled
+from hub.run.state import Errand
 from hub.temporal.approvers import DECIDED_MEMO, HUB_APPROVERS, MEMO, tokens_of
 from hub.temporal.details import describe
 from hub.tree import Retry, tree_from_document
 from hub.tree.concurrency import first_done, halt
 
 __all__ = [
+    "CORRELATE",
     "HUB_HASH",
     "HUB_KEY",
     "HUB_STATUS",
@@ -66,6 +69,10 @@ HUB_HASH = SearchAttributeKey.for_keyword("HubHash")
 HUB_WAITING_FOR = SearchAttributeKey.for_keyword_list("HubWaitingFor")
 _DUE = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
+CORRELATE = "hub.correlate"
+"""The activity that tells a correlator what a run has to tell it."""
+
+_ERRAND_TIMEOUT = timedelta(seconds=10)
 _DEFAULT_TIMEOUT = timedelta(seconds=30)
 _HEARTBEAT_TIMEOUT = timedelta(seconds=20)
 _DEFAULT_RETRY = Retry(attempts=0, backoff=timedelta(seconds=1), max=timedelta(minutes=5))
@@ -319,6 +326,19 @@ class TreeWorkflow:
             return
         self._run.deliver(delivery)
 
+    @workflow.signal(name="refused")
+    def refused(self, payload: RawValue) -> None:
+        """A correlator does not take a wait of this run."""
+        if self._broken is not None:
+            return
+        self._signals += 1
+        try:
+            given = workflow.payload_converter().from_payload(payload.payload, Refusal)
+        except RuntimeError as error:
+            workflow.logger.error("a signal does not decode: %s", error)
+            return
+        self._run.tickets.refuse(given.ticket, given.failure)
+
     @workflow.signal(name="restart")
     def restart(self, payload: RawValue) -> None:
         """What this run is to begin again with, once it has cleaned up."""
@@ -570,6 +590,25 @@ class TreeWorkflow:
             if is_cancelled_exception(error):
                 raise asyncio.CancelledError from None
             raise _node_failure(error, call) from None
+
+    @property
+    def correlates(self) -> bool:
+        return True
+
+    async def correlate(self, errand: Errand) -> None:
+        try:
+            await workflow.execute_local_activity(
+                CORRELATE,
+                self._sent(errand),
+                start_to_close_timeout=_ERRAND_TIMEOUT,
+                retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise asyncio.CancelledError from None
+            cause = error.cause
+            code = cause.type if isinstance(cause, ApplicationError) else None
+            raise NodeFailed(code or "undeliverable", str(cause or error)) from None
 
     def log(self, level: str, message: str, fields: dict[str, Any]) -> None:
         info = workflow.info()

@@ -3,11 +3,12 @@
 from hub.tree.check import check_trees
 from hub.tree.node import NODES, SKIPPED, Node, Retry, Run, Span, Subscribed
 from hub.tree.read import load_tree, read_tree, tree_from_document
-from hub.tree.tree import Rerun, StartPolicy, Subscription, Tree, WhenRunning
+from hub.tree.tree import Deliver, Rerun, StartPolicy, Subscription, Tree, WhenRunning
 
 __all__ = [
     "NODES",
     "SKIPPED",
+    "Deliver",
     "Node",
     "Rerun",
     "Retry",

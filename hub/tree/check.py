@@ -69,9 +69,18 @@ class _Check:
         waited = [name for name in tree.subscriptions if name in tree.waits]
         for name in waited:
             subscription = tree.subscriptions[name]
-            if name == tree.start.event:
+            if name == tree.start.event and name not in tree.matched:
                 continue
-            if subscription.key is None and name not in self.called:
+            if subscription.key is None and name in tree.matched:
+                self.report.problem(
+                    ("events", name),
+                    f"waits for {name!r} compare their `match` with its `key`, and it has none",
+                    suggestion="add `key:` below it, an expression over `event` that gives the value",
+                    code="no_key",
+                )
+            elif name == tree.start.event or name not in tree.keyed:
+                continue
+            elif subscription.key is None and name not in self.called:
                 self.report.problem(
                     ("events", name),
                     f"no run can ever get the event {name!r}: it has no `key` that says whose it is",
@@ -86,9 +95,19 @@ class _Check:
                     f"runs of this tree have no key, so the event {name!r} can never find one",
                     suggestion=no_key_of_schedule(start, name)
                     or f"add `key:` to {start.name!r}, an expression over `event` such as "
-                    "`event.data.user_id`",
+                    "`event.data.user_id`, or wait by a value that the run learns: "
+                    f"`wait_for: {{event: {name}, match: ...}}`",
                     code="no_key",
                     severity="warning" if links else "error",
+                )
+        for name, subscription in tree.subscriptions.items():
+            if subscription.deliver != "all" and name not in tree.matched:
+                self.report.warn(
+                    ("events", name, "deliver"),
+                    "`deliver` changes nothing here: it is for waits with `match`, and an event of "
+                    "the run's key is for that run",
+                    suggestion="remove it, or add `match` to the waits",
+                    code="pointless_deliver",
                 )
         for name in tree.subscriptions:
             if name not in (*waited, tree.start.event) and name not in self.called:

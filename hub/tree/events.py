@@ -10,7 +10,7 @@ from hub.tree.fields import FieldReader
 from hub.tree.flow import check_flow, read_flow
 from hub.tree.report import Report
 from hub.tree.schedules import is_inline, read_inline
-from hub.tree.tree import Rerun, StartPolicy, Subscription, Tree, WhenRunning
+from hub.tree.tree import Deliver, Rerun, StartPolicy, Subscription, Tree, WhenRunning
 from hub.tree.words import Place, did_you_mean, kind_of, listed
 
 __all__ = ["API", "EVENT_FIELDS", "START_FIELDS", "check_start", "read_events", "read_start"]
@@ -20,7 +20,10 @@ API = "api"
 EVENT_FIELDS = {
     "where": "a bare expression over `event`: which of the trigger's events are meant",
     "key": "a bare expression over `event` that gives the correlation key",
-    "early": "how long an event is kept that comes before its run: `1h`; without it, not at all",
+    "early": "how long an event is kept that comes before its run: `1h`; without it, not at all. For "
+    "waits with `match`: how long one is kept that comes before its wait; without it, an hour",
+    "deliver": "who gets an event that several waits with `match` are open for: `all` (the default), "
+    "`one`, the oldest first, or `reject`: a second wait fails",
 }
 """What an event says beside its trigger."""
 START_FIELDS = {
@@ -138,6 +141,7 @@ def _subscription(
         key=reader.expression((*place, "key"), spec.get("key")),
         settings=settings,
         early=reader.field((*place, "early"), timedelta, spec.get("early")),
+        deliver=reader.field((*place, "deliver"), Deliver, spec.get("deliver")) or "all",
     )
 
 
@@ -189,7 +193,15 @@ def check_start(tree: Tree, report: Report) -> None:
         )
     for subscription in early:
         place: Place = ("events", subscription.name, "early")
-        if subscription.name == start.event:
+        if subscription.name in tree.matched:
+            if subscription.name in tree.keyed or subscription.name == start.event:
+                report.problem(
+                    place,
+                    "an event is kept for a wait by the run's key or for one with `match`, and here "
+                    "are both",
+                    suggestion="write a second event of the same trigger for the waits with `match`",
+                )
+        elif subscription.name == start.event:
             report.problem(place, "it starts the run, so it is never early", suggestion="remove it")
         elif start.when_running == "parallel" or not keyed:
             report.problem(

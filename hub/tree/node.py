@@ -160,6 +160,10 @@ class Node(ABC):
         """The names of the trees that the node itself may run."""
         return ()
 
+    def matched(self) -> Sequence[str]:
+        """Those of them that it waits for by a value, whoever's key that is."""
+        return ()
+
     def walk(self) -> Iterator[Node]:
         """This node and all below it, parents first."""
         yield self
@@ -274,6 +278,20 @@ class Run(Protocol):
         self, node: Node, subscription: str, *, since: Literal["start", "wait"], late: str
     ) -> Event:
         """Wait durably for an event of the subscription, or take one that came before."""
+
+    async def match(
+        self,
+        node: Node,
+        subscription: str,
+        value: Expression,
+        *,
+        since: Literal["start", "wait"],
+    ) -> Event:
+        """Wait durably for an event of the subscription whose `key` gives that value.
+
+        The value is taken once, when the wait opens. Raises `NodeFailed` where there is none, or
+        where somebody else waits for it already and the subscription takes no second.
+        """
 
     async def join(
         self,

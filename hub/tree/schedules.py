@@ -86,7 +86,10 @@ def no_key_of_schedule(start: Subscription, event: str) -> str | None:
     """The way out for an event that looks for a run of a schedule by its key."""
     if start.kind != _KIND:
         return None
-    return f"a schedule gives no key: reach the run by a link, `${{{{ callback('{event}') }}}}`"
+    return (
+        f"a schedule gives no key: reach the run by a link, `${{{{ callback('{event}') }}}}`, or wait "
+        f"by a value that the run learns: `wait_for: {{event: {event}, match: ...}}`"
+    )
 
 
 def _steps(path: str) -> Iterable[str | int]:

@@ -29,7 +29,7 @@ from hub.tree.spec import (
     options_of,
     struct_fields,
 )
-from hub.tree.tree import Rerun, WhenRunning
+from hub.tree.tree import Deliver, Rerun, WhenRunning
 
 __all__ = ["json_schema"]
 
@@ -94,6 +94,12 @@ def _tree(kinds: Iterable[str]) -> Schema:
     }
 
 
+_EVENT_PARTS: Mapping[str, Schema] = {
+    "early": _FIXED_SPAN,
+    "deliver": {"enum": list(get_args(Deliver))},
+}
+
+
 def _event(kinds: Iterable[str]) -> Schema:
     sources = sorted({*kinds, API})
     properties: dict[str, Schema] = {
@@ -112,7 +118,7 @@ def _event(kinds: Iterable[str]) -> Schema:
             about = named.pop("description")
             properties[kind] = {"description": about, "anyOf": [named, {"type": "object"}]}
     for key, text in EVENT_FIELDS.items():
-        properties[key] = {**(_FIXED_SPAN if key == "early" else _EXPRESSION), "description": text}
+        properties[key] = {**_EVENT_PARTS.get(key, _EXPRESSION), "description": text}
     return {
         "type": "object",
         "properties": properties,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hub.tree.flow import Batch, Concurrency, Debounce, Rate
 
 __all__ = [
+    "Deliver",
     "Rerun",
     "StartPolicy",
     "Subscription",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 WhenRunning = Literal["deliver", "ignore", "restart", "parallel"]
+Deliver = Literal["all", "one", "reject"]
 Rerun = Literal["always", "after_failure", "never"]
 
 
@@ -40,7 +42,9 @@ class Subscription:
     `kind` and `trigger` name the trigger (`webhook: app`). `where` is a filter over `event`;
     `key` gives the correlation key, which makes an event belong to one run. Where the trigger is
     written in the tree itself, `settings` are what is written, and its name is `tree/event`.
-    `early` is how long an event is kept that comes before its run exists; None is not at all.
+    `early` is how long an event is kept that comes before its run exists, or before a run waits for
+    its value; None is not at all for the one, and an hour for the other. `deliver` says who gets an
+    event that several waits with `match` are open for.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Subscription:
     key: Expression | None = None
     settings: Mapping[str, Any] | None = None
     early: timedelta | None = None
+    deliver: Deliver = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +124,22 @@ class Tree:
     def trees(self) -> tuple[str, ...]:
         """The names of the trees that its nodes may run."""
         return tuple(dict.fromkeys(name for node in self.nodes() for name in node.trees()))
+
+    @cached_property
+    def matched(self) -> frozenset[str]:
+        """The names of the events that nodes wait for by a value that the run learns."""
+        return frozenset(str(name) for node in self.nodes() for name in node.matched())
+
+    @cached_property
+    def keyed(self) -> frozenset[str]:
+        """The names of the events that the tree waits for by the run's key."""
+        names: set[str] = set() if self.cancel_on is None else {self.cancel_on}
+        for node in self.nodes():
+            awaited = [str(name) for name in node.awaits()]
+            for name in node.matched():
+                awaited.remove(str(name))
+            names.update(awaited)
+        return frozenset(names)
 
     def nodes(self) -> Iterator[Node]:
         """All nodes, parents first."""

@@ -26,8 +26,9 @@ from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
 from hub.routing.router import Router
 from hub.run import Fate, Offer
-from hub.run.runs import Delivery, RunPage, RunSummary, Start, Started
-from hub.run.state import Outcome, RunState
+from hub.run.correlation import CorrelatorState, Word
+from hub.run.runs import Delivery, Offered, RunPage, RunSummary, Start, Started
+from hub.run.state import Address, Outcome, RunState
 from hub.sign_in import SignInSettings
 from hub.trigger import Trigger
 from triggers.webhook import Settings, Webhook
@@ -70,6 +71,15 @@ class MemoryRuns:
 
     async def live(self, tree: str, key: str) -> Sequence[str]:
         return [run_id for run_id, s in self.states.items() if (s.tree, s.key) == (tree, key)]
+
+    async def offer(self, address: Address, delivery: Delivery) -> Offered:
+        return "no_run" if delivery.expires_at is None else "started"
+
+    async def correlator(self, correlator_id: str) -> CorrelatorState | None:
+        return None
+
+    async def word(self, correlator_id: str, delivery: Delivery, since: datetime) -> Word | None:
+        return None
 
     async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
         return any((s.tree, s.hash) == (tree, hash) for s in self.states.values())

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from hub.errors import NodeFailed
-from hub.expressions import Template
+from hub.expressions import Expression, Template
 from hub.tree.node import Doc, Node, Run, Span, Subscribed, node
 
 __all__ = ["Delay", "WaitFor"]
@@ -61,10 +61,19 @@ class WaitFor(Node):
     An event that came before the wait opened satisfies it, unless `since: wait`. With a `timeout`
     the node fails with the code `timeout` when the event does not come in time. With `all` or `any`
     it waits for several events, in any order, and the result is a mapping of their names to them.
-    Where it is given up before all have come, those that came are kept for other waits.
+    Where it is given up before all have come, those that came are kept for other waits. With
+    `match` the event is found by a value that the run has learnt, not by its key: one that came
+    before the wait opened is kept for `early` of the event, an hour unless it says so.
     """
 
     event: Annotated[Subscribed | None, Doc("the name of one of the tree's events")] = None
+    match: Annotated[
+        Expression | None,
+        Doc(
+            "a bare expression that gives the value which the event's `key` must give, such as "
+            "`steps.shipment.id`; without it that is the run's own key"
+        ),
+    ] = None
     all: Annotated[
         list[Subscribed], Doc("the names of events of which each must come: `[paid, packed]`")
     ] = field(default_factory=list)
@@ -95,7 +104,23 @@ class WaitFor(Node):
         named = [] if self.event is None else [self.event]
         return () if self.if_ is not None else [*named, *self.all, *self.any]
 
+    def matched(self) -> Sequence[str]:
+        return [] if self.match is None or self.event is None else [self.event]
+
     def check(self, problem: Any) -> None:
+        if self.match is not None and (self.all or self.any):
+            problem(
+                "`match` is for a wait for one event",
+                field="match",
+                suggestion="write `parallel:` or `race:` around waits with a `match` each",
+            )
+        if self.match is not None and self.late == "keep":
+            problem(
+                "`late` says nothing here: what comes after a wait with `match` is kept for "
+                "whoever waits for its value next, as `early` of the event says",
+                field="late",
+                suggestion="remove `late`",
+            )
         if sum(map(bool, (self.event, self.all, self.any))) != 1:
             problem(
                 "a wait is for one event, for `all` of several, or for `any` of them",
@@ -109,6 +134,9 @@ class WaitFor(Node):
             problem("`within` and `timeout` say the same here", suggestion="write one of the two")
 
     async def run(self, run: Run) -> Any:
+        if self.event is not None and self.match is not None:
+            event = await run.match(self, self.event, self.match, since=self.since)
+            return event.to_cloudevent()
         if self.event is not None:
             event = await run.wait(self, self.event, since=self.since, late=self.late)
             return event.to_cloudevent()
