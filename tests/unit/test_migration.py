@@ -74,6 +74,28 @@ def test_a_wait_stays_where_its_id_is_and_what_stands_before_it_is_passed_over()
     assert plan.state.nodes["do[3]"].deadline is not None
 
 
+MATCHED = "wait_for: {event: paid, match: event.data.id}, id: payment"
+
+
+def test_a_wait_by_match_goes_on_with_its_ticket() -> None:
+    plan = planned(f"- {{{MATCHED}}}", f"- {{log: a}}\n- {{{MATCHED}}}")
+    assert plan.state is not None
+    assert [ticket.path for ticket in plan.state.tickets.open.values()] == ["do[1]"]
+
+
+def test_a_wait_by_match_whose_event_is_defined_otherwise_is_refused() -> None:
+    old = tree(f"- {{{MATCHED}}}")
+    new = tree(
+        f"- {{{MATCHED}}}", EVENTS.replace('"paid", key: event.data.id', '"paid", key: event.id')
+    )
+    plan = plan_migration(old, new, state_of(old))
+    assert plan.reasons == ["do[0] waits for paid by `match`, which is defined otherwise"]
+    plan = planned(f"- {{{MATCHED}}}", "- {wait_for: paid, id: payment}")
+    assert plan.reasons == ["do[0] is open, and waits without `match` in the new definition"]
+    plan = planned("- {wait_for: paid, id: payment}", f"- {{{MATCHED}}}")
+    assert plan.reasons == ["do[0] is open, and waits with `match` in the new definition"]
+
+
 def test_nodes_without_ids_are_known_by_what_is_written_and_by_their_turn() -> None:
     plan = planned(
         "- {log: a}\n- {delay: 2h}\n- {delay: 3h}",
