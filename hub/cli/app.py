@@ -10,6 +10,7 @@ import typer
 from hub.cli import (
     apply,
     approvals,
+    backup,
     events,
     processes,
     produce,
@@ -86,6 +87,8 @@ app.command("test")(test.run_tests)
 app.command("simulate")(simulate.simulate)
 app.command("schema")(schema.schema)
 app.command("apply")(apply.apply)
+app.command("export")(backup.export)
+app.command("import")(backup.import_)
 app.command("replay-check")(replay_check.replay_check)
 app.command("doctor")(project.doctor)
 app.add_typer(approvals.app, name="approvals")

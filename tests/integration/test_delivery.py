@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hub.dev.inbox import Inbox
+from hub.process.backup import export_state, import_state
 from hub.temporal.dev_server import DevServer
 from tests.parts import eventually, hub_of, write_project
 
@@ -179,3 +180,40 @@ def _kill(server: DevServer) -> None:
     process = server._process
     assert process is not None
     os.killpg(process.pid, signal.SIGKILL)
+
+
+async def test_a_journal_of_yesterday_repeats_nothing(project: Path, server: DevServer) -> None:
+    """What was accepted by then is delivered again; runs and Temporal recognise what they had."""
+    journal, backup = project / "journal.db", project / "yesterday.zip"
+    async with hub_of(project, server.address, dispatching=False, working=False) as hub:
+        started = await hub.send("user.signed_up", "u1")
+        waiting = await hub.send("user.signed_up", "u2")
+        early = await hub.send("user.email_verified", "u1")
+        await export_state(backup, str(journal), project / "blobs")
+    async with hub_of(project, server.address) as hub:
+        # After the backup: all of it is delivered, and one event more, of which it does not know.
+        for one in (started, waiting, early):
+            await hub.settled(one)
+        await hub.state(hub.run_id("u1"), "succeeded")
+        await hub.state(hub.run_id("u2"), "running", waiting_for=["verified"])
+        lost = await hub.send("user.email_verified", "u2")
+        await hub.state(hub.run_id("u2"), "succeeded")
+        mails = len(hub.mails())
+        assert mails == 2
+    for file in project.glob("journal.db*"):
+        file.unlink()
+    await import_state(backup, str(journal), project / "blobs")
+    async with hub_of(project, server.address) as hub:
+        for one in (started, waiting, early):
+            assert (await hub.settled(one)).status == "delivered"
+        # A sender that had its answer for what is lost now, and sends it once more.
+        again = await hub.send("user.email_verified", "u2", id=lost)
+        entry = await hub.settled(again)
+        # Temporal may recognise the request itself, and say nothing of the run.
+        entry = await hub.settled(again)
+        assert {d.outcome for d in entry.deliveries} <= {"no_run", "duplicate", "delivered"}
+        assert len(hub.mails()) == mails
+        for key, used in (("u1", early), ("u2", lost)):
+            state = await hub.runs.show(hub.run_id(key))
+            assert state.status == "succeeded"
+            assert state.steps["verification"]["id"] == used

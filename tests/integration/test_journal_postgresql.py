@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from hub.errors import Unreachable
+from hub.process.backup import export_state, import_state
 from hub.routing.journal import Journal, statements
 from tests.contracts.journal import JournalContract, event, ids, take
 from tests.postgresql import PostgresqlServer, postgresql_server, postgresql_url
+from tests.unit.test_backup import contents, fill
 
 __all__ = ["postgresql_server", "postgresql_url"]
 
@@ -90,3 +93,20 @@ class TestPostgresql(JournalContract):
             await connection.execute(sa.text("SELECT pg_advisory_unlock(1)"))
             assert ids(await task) == ["3", "4", "5"]
         await engine.dispose()
+
+
+async def test_a_journal_moves_to_postgresql_and_back(postgresql_url: str, tmp_path: Path) -> None:
+    one, two = str(tmp_path / "one.db"), str(tmp_path / "two.db")
+    await fill(one)
+    there = await export_state(tmp_path / "there.zip", one, tmp_path / "blobs")
+    assert await import_state(tmp_path / "there.zip", postgresql_url, tmp_path / "blobs") == there
+    assert await contents(postgresql_url) == await contents(one)
+    journal = await Journal.open(postgresql_url)
+    # Its numbers go on after those that were written.
+    await journal.append("app", [event("after the move")])
+    assert (await journal.get("after the move")).seq > (await journal.get("d")).seq
+    await journal.close()
+    back = await export_state(tmp_path / "back.zip", postgresql_url, tmp_path / "blobs")
+    assert back["journal_entries"] == there["journal_entries"] + 1
+    await import_state(tmp_path / "back.zip", two, tmp_path / "blobs")
+    assert await contents(two) == await contents(postgresql_url)

@@ -105,6 +105,40 @@ class Database:
                 raise
             raise Unreachable(f"the journal cannot be read: {_reason(error)}") from error
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that reads all as it is at one moment. Raises `Unreachable`."""
+        async with self._long(writes=False) as connection:
+            if self.is_sqlite:
+                await connection.exec_driver_sql("BEGIN")
+            else:
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that writes in one transaction, however long. Raises `Unreachable`."""
+        async with self._long(writes=True) as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def _long(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+        if self.is_sqlite:
+            engine = self._sqlite(writes=writes, timeout=timedelta(seconds=_MIGRATION_SECONDS))
+        else:
+            engine = create_async_engine(
+                self.url, pool_size=1, connect_args={"timeout": _CONNECT_SECONDS}
+            )
+        try:
+            async with engine.connect() as connection:
+                yield connection
+        except Exception as error:
+            if isinstance(error, HubError) or not is_trouble(error):
+                raise
+            raise Unreachable(f"the journal {self.name} fails: {_reason(error)}") from error
+        finally:
+            await engine.dispose()
+
     async def begin_append(self, connection: Execution) -> datetime:
         """The time at which a transaction's events are received; it never runs before another's.
 
