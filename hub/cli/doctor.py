@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import subprocess
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +16,13 @@ from hub import __version__
 from hub.errors import HubError, InvalidDefinition, PortTaken
 from hub.ports import claim
 from hub.process.live import read_environment
+from hub.routing.journal.database import Database
+from hub.routing.journal.tables import REVISION
 from hub.routing.project import load_project
 from hub.settings import Settings
+from hub.temporal.connect import connect
 from hub.temporal.dev_server import find_temporal
+from hub.temporal.namespace import look
 
 __all__ = ["Finding", "examine"]
 
@@ -49,6 +55,7 @@ def examine(folder: Path) -> list[Finding]:
     except HubError as error:
         return [*findings, Finding(name="settings", status="wrong", detail=error.message)]
     findings.append(_project(folder, env))
+    findings += asyncio.run(_servers(env, settings))
     checks = _running_hub(settings)
     return findings + (_ports(settings) if checks is None else checks)
 
@@ -86,6 +93,47 @@ def _project(folder: Path, env: dict[str, str]) -> Finding:
     return Finding(
         name="project", status="ok", detail=f"{project.name}, {len(project.trees)} trees"
     )
+
+
+async def _servers(env: Mapping[str, str], settings: Settings) -> list[Finding]:
+    """The journal's database and Temporal, where the environment names them."""
+    findings = []
+    if settings.journal_url is not None:
+        findings.append(await _looked_at("journal", _journal(settings.journal_url)))
+        secret = settings.secret_key
+        detail = "set" if secret else "not set; `serve` and `worker` need it"
+        findings.append(
+            Finding(name="HUB_SECRET_KEY", status="ok" if secret else "wrong", detail=detail)
+        )
+    if any(name.startswith("TEMPORAL_") for name in env):
+        findings.append(await _looked_at("Temporal's namespace", _namespace(env)))
+    return findings
+
+
+async def _looked_at(name: str, look: Awaitable[str]) -> Finding:
+    try:
+        return Finding(name=name, status="ok", detail=await look)
+    except HubError as error:
+        return Finding(name=name, status="wrong", detail=error.message)
+
+
+async def _journal(url: str) -> str:
+    database = Database(url)
+    try:
+        found = await database.version()
+    finally:
+        await database.close()
+    if found is None:
+        return f"{database.name} answers; `hub apply` makes its tables"
+    if found < REVISION:
+        return f"{database.name} has version {found}; `hub apply` brings it to {REVISION}"
+    return f"{database.name} has version {found}"
+
+
+async def _namespace(env: Mapping[str, str]) -> str:
+    client = await connect(env=env)
+    await look(client)
+    return f"{client.namespace} at {client.service_client.config.target_host}, prepared"
 
 
 def _running_hub(settings: Settings) -> list[Finding] | None:

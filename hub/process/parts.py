@@ -51,9 +51,9 @@ async def open_journal(settings: Settings, state: Path) -> Journal:
     return await Journal.open(settings.journal_url or str(state / "journal.db"))
 
 
-def open_blobs(state: Path) -> Blobs:
-    """Where results are that are too large for a run."""
-    return FileBlobs(state / "blobs")
+def open_blobs(journal: Journal, state: Path) -> Blobs:
+    """Where results are that are too large for a run: with a journal in PostgreSQL, in there."""
+    return journal.blobs or FileBlobs(state / "blobs")
 
 
 def make_links(secrets: Sequence[str], url: str) -> Links:
@@ -139,6 +139,8 @@ async def keep_house(journal: Journal, runs: Runs, live: LiveProject) -> None:
         now = datetime.now(UTC)
         with suppress(HubError):
             await journal.prune(now)
+            if journal.blobs is not None:
+                await journal.blobs.sweep(now)
         with suppress(HubError):
             current = {tree.hash for tree in live.project.trees.values()}
             dropped = await forget_definitions(journal, runs, current, now)

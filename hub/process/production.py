@@ -248,7 +248,7 @@ class Process:
             connections=live.connections,
             links=links,
             intake=JournalIntake(journal),
-            blobs=open_blobs(settings.state or self._folder / ".hub"),
+            blobs=open_blobs(journal, settings.state or self._folder / ".hub"),
             task_queue=settings.task_queue,
             max_cached=settings.max_cached_runs,
             max_actions=settings.max_actions,

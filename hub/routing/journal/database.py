@@ -193,12 +193,17 @@ class Database:
     def _exists(self) -> bool:
         return not self.is_sqlite or Path(self.url.database or "").exists()
 
+    async def version(self) -> str | None:
+        """The migration that the database is at; None before the first. Raises `Unreachable`."""
+        if not self._exists():
+            return None
+        async with self.read() as connection:
+            return await _version_of(connection)
+
     async def _is_current(self) -> bool:
         async with self.reader.connect() as connection:
-            if not await connection.run_sync(lambda c: sa.inspect(c).has_table("journal_version")):
-                return False
-            version = sa.text("SELECT version_num FROM journal_version")
-            return (await connection.execute(version)).scalar() == REVISION
+            # Migrations only add, so the processes of before go on while newer ones take over.
+            return (await _version_of(connection) or "") >= REVISION
 
     def _migrate(self) -> None:
         """Run in a thread: Alembic keeps its state in module globals and does not know asyncio."""
@@ -245,6 +250,13 @@ def _prepare(engine: sa.Engine, begin: str | None) -> None:
         @sa.event.listens_for(engine, "begin")
         def start(connection: sa.Connection) -> None:
             connection.exec_driver_sql(begin)
+
+
+async def _version_of(connection: AsyncConnection) -> str | None:
+    if not await connection.run_sync(lambda c: sa.inspect(c).has_table("journal_version")):
+        return None
+    version = sa.text("SELECT version_num FROM journal_version")
+    return (await connection.execute(version)).scalar()
 
 
 def is_trouble(error: BaseException) -> bool:

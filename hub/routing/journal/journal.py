@@ -19,6 +19,7 @@ from hub.routing.journal import lookup, statements
 from hub.routing.journal.appends import Append, Appends
 from hub.routing.journal.audit import AuditLog
 from hub.routing.journal.backlog import Backlog
+from hub.routing.journal.blobs import JournalBlobs
 from hub.routing.journal.database import Database
 from hub.routing.journal.entry import (
     Definition,
@@ -86,6 +87,8 @@ class Journal:
         self._pruning = Pruning(retention)
         self._writer = Writer(database, limits)
         self.audit = AuditLog(database, self._writer, audit_retention)
+        self.blobs = None if database.is_sqlite else JournalBlobs(database)
+        """Where large results are that all processes share; a file of one machine keeps none."""
         self._closing = asyncio.Event()
         self._watcher = asyncio.create_task(self._watch(), name="journal watcher")
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Dialect
 __all__ = [
     "REVISION",
     "audit",
+    "blobs",
     "definitions",
     "deliveries",
     "entries",
@@ -24,7 +25,7 @@ __all__ = [
     "tokens",
 ]
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration; a database that says so needs none."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -223,3 +224,12 @@ sign_ins = sa.Table(
     sa.Column("next", AnyText, nullable=False),
     sa.Column("expires_at", Instant, nullable=False, index=True),
 )
+
+blobs = sa.Table(
+    "journal_blobs",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("used_at", Instant, nullable=False),
+)
+sa.Index("journal_blobs_by_use", blobs.c.used_at)
