@@ -507,7 +507,7 @@ function fit(
     (width - 2 * margin) / (right - left),
     (height - 2 * margin) / (bottom - top),
   );
-  const zoom = Math.min(1, Math.max(0.55, whole));
+  const zoom = Math.min(1, Math.max(0.5, whole));
   const isWhole = whole >= zoom;
   const root = placed[0];
   const x = isWhole || !root ? (width - (left + right) * zoom) / 2 : margin - left * zoom;

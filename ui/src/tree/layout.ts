@@ -20,7 +20,7 @@ export interface Placed {
 }
 
 const BETWEEN_SIBLINGS = { across: 14, down: 22 };
-const BETWEEN_LEVELS = { across: 44, down: 42 };
+const BETWEEN_LEVELS = { across: 38, down: 42 };
 
 /** The side of a subtree: for each level, its first and last coordinate. */
 interface Outline {
