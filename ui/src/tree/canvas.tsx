@@ -435,7 +435,7 @@ function lineOf(id: string, from: OutlineNode, to: OutlineNode, className: strin
     source: from.path,
     target: to.path,
     type: "smoothstep",
-    pathOptions: { borderRadius: 10 },
+    pathOptions: { borderRadius: 10, offset: 14 },
     focusable: false,
     className,
   } as Edge;
