@@ -175,6 +175,8 @@ class Sql(Connector):
 
     def address(self) -> str:
         """The database, without its user and password."""
+        if self._is_sqlite:
+            return self.settings.url.partition("?")[0]
         return self._url.set(username=None, password=None, query={}).render_as_string()
 
     async def check(self) -> str:

@@ -36,6 +36,7 @@ async def test_where_they_lead_is_shown_and_no_secret(tmp_path: Path) -> None:
         assert SECRET not in answer.text
         items = {one["name"]: one for one in answer.json()["items"]}
     assert list(items) == ["books", "broken", "crm", "shop", "team"]
+    assert items["shop"]["address"] == "sqlite:///shop.db"
     assert items["team"]["address"] == "https://hooks.slack.com"
     assert items["books"]["address"].endswith("db.example.com/books")
     assert "NOT_SET" in items["broken"]["problem"]
