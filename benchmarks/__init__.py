@@ -45,6 +45,5 @@ BENCHMARKS: dict[str, float] = {
     "approvals": 4,
     "faults": 12,
     "rolling": 4,
-    "cluster": 6,
 }
 """The benchmarks in their order, each with the minutes after which it is given up."""

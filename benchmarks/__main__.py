@@ -15,6 +15,7 @@ import msgspec
 
 import benchmarks
 from benchmarks import BENCHMARKS
+from benchmarks.frame.bench import STOPPED
 from benchmarks.frame.machine import describe
 from benchmarks.frame.result import Comparison, Figure, Result, read
 from benchmarks.report import write_documents
@@ -80,7 +81,7 @@ def _run(name: str, *, quick: bool) -> Result:
     except (OSError, msgspec.MsgspecError) as error:
         wrong = wrong or f"it left no result: {error}"
         result = Result(name=name, title=name, quick=quick, machine=describe())
-    if wrong is not None and result.is_sound:
+    if wrong is not None and (result.is_sound or result.error == STOPPED):
         result.error = wrong
     result.write(kept)
     return result

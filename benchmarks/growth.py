@@ -195,7 +195,6 @@ def _shown(
             [exponent(sizes, values)],
             unit="",
             title=f"exponent of the cost of {step}, by {what}",
-            goal="<= 0.3" if name == "journal" else None,
         )
     xs = [float(size) for size in sizes]
     lines: dict[str, list[float | None]] = {step: [*values] for step, values in costs.items()}

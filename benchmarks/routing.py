@@ -32,13 +32,13 @@ async def measure(bench: Bench) -> None:
     counts = _COUNTS[:3] if bench.quick else _COUNTS
     seconds = 0.2 if bench.quick else 1.0
     trees = trees_of(counts[-1], 'event.type == "kind.717171"')
-    by_type = {f"{count:,} trees": Router(trees[:count]) for count in counts}
+    by_type = {_name(count): Router(trees[:count]) for count in counts}
     untyped = trees_of(min(1000, counts[-1]), "event.data.n == 717171")
     by_where = {count: Router(untyped[:count]) for count in (1, 10, 100, 1000)}
-    sizes = {f"{count:,} trees": count for count in counts}
+    sizes = {_name(count): count for count in counts}
     async for side in bench.rounds(*by_type, count=5):
         side.note("events", _events_per_second(by_type[side.name], sizes[side.name], seconds))
-    one = f"{counts[0]:,} trees"
+    one = _name(counts[0])
     for name in list(by_type)[1:]:
         bench.compare(
             "events",
@@ -70,6 +70,10 @@ async def measure(bench: Bench) -> None:
             },
         )
     )
+
+
+def _name(count: int) -> str:
+    return "1 tree" if count == 1 else f"{count:,} trees"
 
 
 def _events_per_second(router: Router, trees: int, seconds: float) -> float:

@@ -18,7 +18,9 @@ from benchmarks.frame import machine
 from benchmarks.frame.result import Check, Comparison, Figure, Plot, Result, Table
 from benchmarks.frame.screen import show
 
-__all__ = ["Bench", "Measure", "Side", "main"]
+__all__ = ["STOPPED", "Bench", "Measure", "Side", "main"]
+
+STOPPED = "it was stopped"
 
 
 class Side:
@@ -146,7 +148,7 @@ def main(measure: Measure, arguments: Sequence[str] | None = None) -> int:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_measured(measure, Bench(result, Path(at))))
         except (KeyboardInterrupt, asyncio.CancelledError):
-            result.error = "it was stopped"
+            result.error = STOPPED
         except Exception as error:
             traceback.print_exc()
             result.error = f"{type(error).__name__}: {error}"
