@@ -37,7 +37,8 @@ from tests.unit.api_home import open_home
 from tests.unit.test_access_approvals import Decided
 from tests.unit.test_api_schedules import AT, Folder
 
-EXAMPLES = 4
+EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 2}
+PARTS = 2
 CHECKS: Any = [
     not_a_server_error,
     status_code_conformance,
@@ -138,21 +139,24 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     one.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_no_operation_answers_as_it_should_not(served: Served, mode: GenerationMode) -> None:
+def test_no_operation_answers_as_it_should_not(
+    served: Served, mode: GenerationMode, part: int
+) -> None:
     schema = schemathesis.openapi.from_dict(served.document)
     schema.config.update(base_url=served.url)
     admin = {"authorization": f"Bearer {served.token}"}
     asked: list[str] = []
     found: list[str] = []
-    for result in schema.get_all_operations():
+    for result in list(schema.get_all_operations())[part::PARTS]:
         operation = result.ok()
         if operation.path in STREAMS:
             continue
 
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=EXAMPLES[mode],
             phases=[Phase.generate],
             deadline=None,
             database=None,
@@ -166,7 +170,7 @@ def test_no_operation_answers_as_it_should_not(served: Served, mode: GenerationM
             case.validate_response(answer, checks=CHECKS)
             if answer.status_code < 400:
                 assert str(answer.status_code) in described["responses"], case.as_curl_command()
-            if described["security"]:
+            if described["security"] and case.operation.label not in asked:
                 stranger = case.call(base_url=served.url)
                 case.validate_response(stranger, checks=CHECKS)
                 assert stranger.status_code in (400, 401), case.as_curl_command()
@@ -180,7 +184,7 @@ def test_no_operation_answers_as_it_should_not(served: Served, mode: GenerationM
         except (Failure, FailureGroup, AssertionError) as error:
             found.append(f"{operation.label}: {error}")
     assert found == []
-    assert len(set(asked)) > 25
+    assert len(set(asked)) > 10
 
 
 def test_the_description_says_who_may_call(served: Served) -> None:
