@@ -27,15 +27,15 @@ READS = (
     ("trees", "list"),
     ("trees", "show", "onboarding"),
 )
-TOKEN = "hub_t0ken-of-a-test"
 
 
 class Remote:
     """A hub somewhere, which notes the tokens that it is shown."""
 
-    def __init__(self, home: Home, url: str) -> None:
+    def __init__(self, home: Home, url: str, token: str) -> None:
         self.home = home
         self.url = url
+        self.token = token
         self.shown: set[str | None] = set()
 
     def noting(self, app: ASGIApp) -> ASGIApp:
@@ -57,7 +57,8 @@ async def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         home.runs.add("onboarding/a/b", status="succeeded")
         await home.journal.append("app", [Event(id="e1", source="/t", type="t.x", data={"n": 1})])
         listener = listen("127.0.0.1", 0, what="the hub", setting="HUB_PORT")
-        found = Remote(home, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        given = await home.access.tokens.create("ci", ["operator"], created_by="ada@example.com")
+        found = Remote(home, f"http://127.0.0.1:{listener.getsockname()[1]}", given.token)
         async with serve_http(found.noting(home.app), listener):
             yield found
 
@@ -82,11 +83,13 @@ async def test_a_command_elsewhere_gives_the_same_as_at_home(
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     remote.shown.clear()
-    assert await command("--url", remote.url, "--token", TOKEN, *read) == local
+    # A hub in production: nobody is let in for calling from this machine.
+    remote.home.services.is_development = False
+    assert await command("--url", remote.url, "--token", remote.token, *read) == local
     monkeypatch.setenv("HUB_URL", remote.url)
-    monkeypatch.setenv("HUB_TOKEN", TOKEN)
+    monkeypatch.setenv("HUB_TOKEN", remote.token)
     assert await command(*read) == local
-    assert remote.shown == {f"Bearer {TOKEN}"}
+    assert remote.shown == {f"Bearer {remote.token}"}
 
 
 async def test_what_is_named_goes_before_the_environment(
@@ -95,11 +98,22 @@ async def test_what_is_named_goes_before_the_environment(
     monkeypatch.setenv("HUB_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("HUB_TOKEN", "another")
     sent = await command(
-        "--url", remote.url, "--token", TOKEN, "events", "send", "t.y", "--id", "e2"
+        "--url", remote.url, "--token", remote.token, "events", "send", "t.y", "--id", "e2"
     )
     assert sent.out == "accepted e2\n"
-    assert remote.shown == {f"Bearer {TOKEN}"}
+    assert remote.shown == {f"Bearer {remote.token}"}
     assert os.environ["HUB_URL"] == remote.url
+
+
+async def test_without_a_token_a_hub_in_production_says_what_is_missing(
+    remote: Remote, command: Command
+) -> None:
+    remote.home.services.is_development = False
+    done: Done = await command("--url", remote.url, "runs", "list")
+    assert done.code == 1
+    assert "HUB_TOKEN" in done.err
+    watched: Done = await command("--url", remote.url, "runs", "watch", "onboarding/a/b")
+    assert (watched.code, "HUB_TOKEN" in watched.err) == (1, True)
 
 
 async def test_a_hub_that_is_not_there(remote: Remote, command: Command) -> None:
