@@ -131,6 +131,7 @@ def test_the_first_view_loads_little_script(page: Page, hub: HubProcess) -> None
 
 def test_every_view_is_reached_by_the_keyboard(page: Page, hub: HubProcess) -> None:
     page.goto("/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     for name in ("Runs", "Approvals", "Events", "Trees", "Triggers", "Connections"):
