@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hub.cli.load import load
+
 __all__ = ["apply"]
 
 _DONE = {"create": "created", "update": "updated", "delete": "deleted"}
@@ -38,10 +40,9 @@ def apply(
     from hub.errors import InvalidDefinition
     from hub.process.apply import apply_project
     from hub.process.live import read_environment
-    from hub.routing.project import load_project
 
     env = read_environment(project)
-    loaded = load_project(project, env)
+    loaded = load(project, env)
     if not loaded.is_valid:
         raise InvalidDefinition([d for d in loaded.diagnostics if d.severity == "error"])
     for warning in loaded.diagnostics:

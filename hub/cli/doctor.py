@@ -13,12 +13,12 @@ import httpx
 import msgspec
 
 from hub import __version__
+from hub.cli.load import load
 from hub.errors import HubError, InvalidDefinition, PortTaken
 from hub.ports import claim
 from hub.process.live import read_environment
 from hub.routing.journal.database import Database
 from hub.routing.journal.tables import REVISION
-from hub.routing.project import load_project
 from hub.settings import Settings
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import find_temporal
@@ -75,7 +75,7 @@ def _temporal_program() -> Finding:
 
 def _project(folder: Path, env: dict[str, str]) -> Finding:
     try:
-        project = load_project(folder, env)
+        project = load(folder, env)
     except InvalidDefinition as error:
         return Finding(name="project", status="wrong", detail=error.message)
     except HubError as error:

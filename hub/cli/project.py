@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hub.cli.load import load
+
 __all__ = ["dev", "doctor", "init", "validate"]
 
 Folder = Annotated[Path, typer.Argument(metavar="[PROJECT]", help="The project's folder.")]
@@ -47,11 +49,9 @@ def validate(
 
     from hub.cli.screen import console, print_fault, print_json
     from hub.errors import InvalidDefinition
-    from hub.process.live import read_environment
-    from hub.routing.project import load_project
 
     try:
-        loaded = load_project(project, read_environment(project))
+        loaded = load(project)
         faults, trees, valid = loaded.diagnostics, sorted(loaded.trees), loaded.is_valid
     except InvalidDefinition as error:
         faults, trees, valid = error.diagnostics, [], False

@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     from hub.timetable import Timetable
 
+from hub.cli.load import load
+
 __all__ = ["app"]
 
 app = typer.Typer(help="See what is due when, and act on it.", no_args_is_help=True)
@@ -142,11 +144,9 @@ def _tried(lines: list[str], timezone: str) -> Timetable:
 
 def _of_project(id: str, folder: Path) -> Timetable:
     from hub.errors import NotFound
-    from hub.process.live import read_environment
-    from hub.routing.project import load_project
     from hub.routing.schedules import wanted_schedules
 
-    wanted = wanted_schedules(load_project(folder, read_environment(folder)))
+    wanted = wanted_schedules(load(folder))
     for one in wanted:
         if one.id == id:
             return one.timetable

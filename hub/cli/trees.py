@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hub.cli.load import load
+
 __all__ = ["app"]
 
 app = typer.Typer(help="The trees that the running hub has.", no_args_is_help=True)
@@ -71,14 +73,12 @@ def diff(
     from hub.cli.client import HubClient
     from hub.cli.screen import console, print_json, print_table
     from hub.errors import NotFound
-    from hub.process.live import read_environment
-    from hub.routing.project import load_project
     from hub.run.differences import differences
     from hub.tree import tree_from_document
 
     with HubClient() as hub:
         running = tree_from_document(msgspec.json.encode(hub.get("trees", name).data["document"]))
-    found = load_project(project, read_environment(project)).trees.get(name)
+    found = load(project).trees.get(name)
     if found is None:
         raise NotFound(f"the project in {project} has no tree {name!r} that is valid")
     told = differences(running, tree_from_document(found.document))

@@ -101,6 +101,15 @@ def test_a_valid_project_is_said_to_be_so(tmp_path: Path, command: Command) -> N
     assert (code, json.loads(out)) == (0, {"valid": True, "diagnostics": []})
 
 
+def test_what_is_logged_stands_apart_from_the_answer(tmp_path: Path, command: Command) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "hub.yaml").write_text("triggers: {open: {webhook: {provider: none}}}\n")
+    code, out, err = command("validate", str(folder), "--json")
+    assert (code, json.loads(out)["valid"]) == (0, True)
+    assert "verifies nothing" in err
+
+
 def test_every_fault_is_said_with_its_place(tmp_path: Path, command: Command) -> None:
     create_project(tmp_path / "shop")
     tree = tmp_path / "shop" / "trees" / "signup.yaml"

@@ -31,7 +31,7 @@ export function TreeForm({
     if (!/^[a-z][a-z0-9_]*$/.test(name) || name in events) return;
     const [known] = Object.values(events).filter(isObject);
     const kind = known
-      ? Object.keys(known).find((key) => !["where", "key", "early"].includes(key))
+      ? Object.keys(known).find((key) => !["where", "key", "early", "deliver"].includes(key))
       : null;
     onSet(["events", name], {
       [kind ?? "webhook"]: (kind && known?.[kind]) || "app",
