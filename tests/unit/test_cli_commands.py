@@ -280,6 +280,6 @@ async def test_help_and_version_need_nothing(command: Command) -> None:
     assert (await command("--version")).out.startswith("hub 0.")
 
 
-async def test_the_api_agrees_that_a_bearer_is_harmless(home: Home) -> None:
+async def test_a_wrong_token_is_not_taken_for_the_local_user(home: Home) -> None:
     answer = await home.client.get("/api/runs", headers={"authorization": "Bearer x"})
-    assert answer.status_code == httpx.codes.OK
+    assert answer.status_code == httpx.codes.UNAUTHORIZED
