@@ -84,8 +84,11 @@ __all__ = [
 ]
 
 
-_LEFT_OUT = {"test_temporal_is_killed_while_webhooks_keep_coming"}
-"""The kill laboratory does so, on both."""
+_LEFT_OUT = {
+    "test_temporal_is_killed_while_webhooks_keep_coming",
+    "test_a_journal_of_yesterday_repeats_nothing",
+}
+"""The kill laboratory does the first on both; the second is about a journal that is a file."""
 
 
 @pytest.fixture(autouse=True)

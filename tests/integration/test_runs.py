@@ -35,17 +35,20 @@ def event(kind: str, user: str, **data: object) -> Delivery:
 
 async def start(runs: TemporalRuns, of: Tree, user: str, delivery: Delivery) -> str:
     run_id = f"{of.name}/{user}"
-    outcome = await runs.start(
-        Start(
-            run_id=run_id,
-            tree=of.name,
-            key=user,
-            hash=of.hash,
-            document=of.document,
-            delivery=delivery,
-            waiting_for=of.opens,
-        )
+    wanted = Start(
+        run_id=run_id,
+        tree=of.name,
+        key=user,
+        hash=of.hash,
+        document=of.document,
+        delivery=delivery,
+        waiting_for=of.opens,
     )
+    try:
+        outcome = await runs.start(wanted)
+    except Unreachable:
+        # A server ends its connections after some minutes. The dispatcher asks again, too.
+        outcome = await runs.start(wanted)
     assert outcome in ("started", "running")
     return run_id
 
