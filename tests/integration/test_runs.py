@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from hub.errors import NotFound
+from hub.errors import NotFound, Unreachable
 from hub.event import Event
 from hub.run import Delivery, RunState, Start
 from hub.temporal.client import TemporalRuns
