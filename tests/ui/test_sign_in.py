@@ -51,7 +51,7 @@ def test_one_signs_in_changes_something_and_signs_out(
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     # Where one wanted to go.
-    expect(page.get_by_role("heading", name="user-onboarding")).to_be_visible()
+    expect(page.get_by_role("heading", name="User onboarding")).to_be_visible()
     expect(page.get_by_text(name)).to_be_visible()
     page.get_by_role("link", name="Audit").click()
     expect(page.get_by_text("session.begin").first).to_be_visible()
