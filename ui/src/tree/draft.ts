@@ -11,7 +11,9 @@ export interface Draft {
 
 /** An event of a subscription, as far as its filter and key let it be foreseen. */
 export function draftOf(name: string, subscription: JsonObject, key: string | null): Draft {
-  const kind = Object.keys(subscription).find((word) => !["where", "key", "early", "deliver"].includes(word));
+  const kind = Object.keys(subscription).find(
+    (word) => !["where", "key", "early", "deliver"].includes(word),
+  );
   const trigger = kind ? String(subscription[kind]) : "api";
   const where = String(subscription.where ?? "");
   const type = /event\.type\s*==\s*["']([^"']+)["']/.exec(where)?.[1] ?? "";
