@@ -136,6 +136,8 @@ class FieldReader(ABC):
                 hint = "this field takes no `${{ }}`; write the value itself"
             elif isinstance(value, str) and kind in (int, float, bool):
                 hint = "write it without quotes"
+            else:
+                hint = f"write {type_in_words(kind)} in its place"
             self.report.problem(
                 place,
                 f"this is {kind_of(value)}, and must be {type_in_words(kind)}",

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.acceptance.hub_process import HubProcess
 
-__all__ = ["card", "sign_up", "source", "until_waiting"]
+__all__ = ["card", "choose", "sign_up", "source", "until_waiting"]
 
 
 def sign_up(hub: HubProcess, key: str) -> str:
@@ -36,6 +36,12 @@ def until_waiting(hub: HubProcess, run: str, what: str) -> None:
 def card(page: Page, path: str) -> Locator:
     """The card of the node of that path on the canvas."""
     return page.locator(f'.react-flow__node[data-id="{path}"]')
+
+
+def choose(page: Page, path: str) -> None:
+    """Choose a node on the canvas, wherever it has been moved to."""
+    page.get_by_role("button", name="Show all").click()
+    card(page, path).click()
 
 
 def source(page: Page) -> str:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.hub_process import HubProcess
-from tests.ui.actions import card, sign_up, source
+from tests.ui.actions import card, choose, sign_up, source
 
 TREE = """# Why this tree is there.
 tree: {name}
@@ -227,7 +227,7 @@ def test_a_tree_is_drawn_from_nothing_and_runs(hub: HubProcess, page: Page) -> N
     page.get_by_label("Name").fill("drawn")
     page.get_by_role("button", name="Draw it").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("drawn")
-    card(page, "do").click()
+    choose(page, "do")
     form = page.get_by_role("region", name="Fields of drawn")
     form.get_by_label("Name of a new event").fill("verified")
     form.get_by_role("button", name="Add event").click()
@@ -246,26 +246,26 @@ def test_a_tree_is_drawn_from_nothing_and_runs(hub: HubProcess, page: Page) -> N
         page.locator(".editor-form").get_by_label(label).first.fill(text)
         page.keyboard.press("Enter")
 
-    card(page, "do").click()
+    choose(page, "do")
     add("email.send")
     expect(card(page, "do[0]")).to_be_visible()
-    card(page, "do[0]").click()
+    choose(page, "do[0]")
     fill("to *", "${{ event.data.email }}")
     fill("subject", "Welcome")
     fill("text", "Please confirm: ${{ callback('verified') }}")
-    card(page, "do").click()
+    choose(page, "do")
     add("wait_for")
-    card(page, "do[1]").click()
+    choose(page, "do[1]")
     page.locator(".editor-form").get_by_label("event").first.select_option("verified")
     page.locator(".editor-form summary").click()
     fill("timeout", "24h")
-    card(page, "do[1]").click()
+    choose(page, "do[1]")
     wrap(page, "fallback")
-    card(page, "do[1]").click()
+    choose(page, "do[1]")
     expect(card(page, "do[1].fallback[0]")).to_contain_text("verified")
-    card(page, "do").click()
+    choose(page, "do")
     add("delay")
-    card(page, "do[2]").click()
+    choose(page, "do[2]")
     fill("duration", "7 days")
     expect(page.get_by_text("No problems")).to_be_visible()
     page.keyboard.press("Control+s")

@@ -297,6 +297,7 @@ def read_or_refuse(value: Any) -> Tree | None:
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(VALUES, PARTS, VALUES.map(document)))
 @example(document({"id": [], "wait_for": None}))
+@example(document({"approval": None, "quorum": []}))
 def test_any_value_is_read_or_refused(value: Any) -> None:
     tree = read_or_refuse(value)
     if tree is not None:
