@@ -3,7 +3,8 @@ r"""Regular expressions in bounded time: `text | regex_extract('order ([0-9]+)',
 All ways through a pattern are followed at once, a character at a time (Thompson, "Regular Expression
 Search Algorithm", 1968), so the time is that of the text's length times the pattern's, whatever the
 text is. What needs to go back, such as `\1` and `(?=...)`, is not there. Of several matches it is the
-leftmost one, and of those the one that Python's `re` would find.
+leftmost one, and of those the one that Python's `re` would find; only where a part that takes as
+little as it can is repeated itself, as in `(?:a??)+`, it may be a longer one.
 """
 
 from __future__ import annotations
