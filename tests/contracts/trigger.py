@@ -323,7 +323,8 @@ class HttpTriggerContract(ABC):
         parts = sorted(headers) + (["body"] * len(headers) if self.covers_body else [])
         part = data.draw(st.sampled_from(parts))
         whole = body if part == "body" else headers[part].encode("latin-1")
-        place = data.draw(st.integers(0, len(whole) - 1))
+        # Some signatures differ in length each time; what is drawn may not depend on that.
+        place = data.draw(st.integers(0, 65_535)) % len(whole)
         byte = data.draw(st.binary(min_size=1, max_size=1))
         end = data.draw(st.sampled_from([place, place + 1]))
         changed = whole[:place] + data.draw(st.sampled_from([byte, b""])) + whole[end:]
