@@ -3,8 +3,7 @@ r"""Regular expressions in bounded time: `text | regex_extract('order ([0-9]+)',
 All ways through a pattern are followed at once, a character at a time (Thompson, "Regular Expression
 Search Algorithm", 1968), so the time is that of the text's length times the pattern's, whatever the
 text is. What needs to go back, such as `\1` and `(?=...)`, is not there. Of several matches it is the
-leftmost one, and of those the one that Python's `re` would find; only where a part that takes as
-little as it can is repeated itself, as in `(?:a??)+`, it may be a longer one.
+leftmost one, and of those the one that Python's `re` would find.
 """
 
 from __future__ import annotations
@@ -41,6 +40,17 @@ class _Jump(NamedTuple):
     to: int
 
 
+class _Enter(NamedTuple):
+    """Here begins a turn of a repetition whose part may take no character."""
+
+
+class _Leave(NamedTuple):
+    """Here it ends: on to a further turn, or `out` if this one took no character."""
+
+    to: int
+    out: int
+
+
 class _Save(NamedTuple):
     slot: int
 
@@ -53,7 +63,7 @@ class _Match(NamedTuple):
     pass
 
 
-_Instruction = _Char | _Split | _Jump | _Save | _Assert | _Match
+_Instruction = _Char | _Split | _Jump | _Enter | _Leave | _Save | _Assert | _Match
 
 
 class _Pattern(NamedTuple):
@@ -301,30 +311,64 @@ class _Compiler:
             raise self._wrong("repeats a repetition")
         least, most = bounds
         after = self.position
+        empty = self._may_be_empty(start)
         # What was written once is written as often as it is wanted, from its text.
         del self.program[start:]
         counted = self.groups
         for _ in range(least):
             self._again(begin, groups)
         if most is None:
-            self._star(begin, groups, greedy)
+            self._star(begin, groups, greedy, empty)
         else:
-            splits: list[int] = []
-            for _ in range(most - least):
-                splits.append(self._emit(None))
-                self._again(begin, groups)
-            for at in splits:
-                inner, out = at + 1, len(self.program)
-                self.program[at] = _Split(inner, out) if greedy else _Split(out, inner)
+            self._optional(most - least, begin, groups, greedy, empty)
         self.position = after
         self.groups = counted
 
-    def _star(self, begin: int, groups: int, greedy: bool) -> None:
+    def _may_be_empty(self, start: int) -> bool:
+        """Is there a way through what was written last that takes no character?"""
+        end = len(self.program)
+        seen: set[int] = set()
+        stack = [start]
+        while stack:
+            at = stack.pop()
+            if at == end:
+                return True
+            instruction = self.program[at]
+            if at in seen or isinstance(instruction, _Char):
+                continue
+            seen.add(at)
+            if isinstance(instruction, (_Split, _Leave)):
+                stack.extend(instruction)
+            else:
+                stack.append(instruction.to if isinstance(instruction, _Jump) else at + 1)
+        return False
+
+    def _star(self, begin: int, groups: int, greedy: bool, empty: bool) -> None:
         split = self._emit(None)
+        if empty:
+            self._emit(_Enter())
         self._again(begin, groups)
-        self._emit(_Jump(split))
+        last = self._emit(_Jump(split))
         out = len(self.program)
+        if empty:
+            self.program[last] = _Leave(split, out)
         self.program[split] = _Split(split + 1, out) if greedy else _Split(out, split + 1)
+
+    def _optional(self, times: int, begin: int, groups: int, greedy: bool, empty: bool) -> None:
+        splits: list[int] = []
+        leaves: list[int] = []
+        for further in reversed(range(times)):
+            splits.append(self._emit(None))
+            if empty and further:
+                self._emit(_Enter())
+            self._again(begin, groups)
+            if empty and further:
+                leaves.append(self._emit(None))
+        out = len(self.program)
+        for at in splits:
+            self.program[at] = _Split(at + 1, out) if greedy else _Split(out, at + 1)
+        for at in leaves:
+            self.program[at] = _Leave(at + 1, out)
 
     def _again(self, begin: int, groups: int) -> None:
         """Write the repeated part once more, with the same groups."""
@@ -359,8 +403,8 @@ class _Compiler:
 
 
 def _moved(instruction: Any, at: int) -> Any:
-    if isinstance(instruction, _Split):
-        return _Split(*(to + 1 if to >= at else to for to in instruction))
+    if isinstance(instruction, (_Split, _Leave)):
+        return type(instruction)(*(to + 1 if to >= at else to for to in instruction))
     if isinstance(instruction, _Jump):
         return _Jump(instruction.to + 1 if instruction.to >= at else instruction.to)
     return instruction
@@ -369,38 +413,45 @@ def _moved(instruction: Any, at: int) -> Any:
 def _search(pattern: _Pattern, text: str, work: Work) -> tuple[int | None, ...] | None:
     """The slots of the leftmost match: begin and end of each group, or None."""
     program = pattern.program
-    empty: tuple[int | None, ...] = (None,) * (2 * pattern.groups + 2)
+    none: tuple[int | None, ...] = (None,) * (2 * pattern.groups + 2)
     ways: list[tuple[int, tuple[int | None, ...]]] = []
     found: tuple[int | None, ...] | None = None
     for position in range(len(text) + 1):
         if found is None:
-            ways.append((0, empty))
+            ways.append((0, none))
         elif not ways:
             break
         reached: list[tuple[int, tuple[int | None, ...]]] = []
-        seen: set[int] = set()
-        # In the order of preference: the first way to an instruction is the one that counts.
-        stack = list(reversed(ways))
+        seen: set[tuple[int, int]] = set()
+        # In the order of preference: the first way to an instruction is the one that counts. How it
+        # goes on from there depends also on how many of the turns that it is in, the innermost
+        # ones, have taken no character.
+        stack = [(at, slots, 0) for at, slots in reversed(ways)]
         while stack:
-            at, slots = stack.pop()
-            if at in seen:
+            at, slots, empty = stack.pop()
+            if (at, empty) in seen:
                 continue
-            seen.add(at)
+            seen.add((at, empty))
             instruction = program[at]
             if isinstance(instruction, _Char):
                 reached.append((at, slots))
             elif isinstance(instruction, _Split):
-                stack.append((instruction.second, slots))
-                stack.append((instruction.first, slots))
+                stack.append((instruction.second, slots, empty))
+                stack.append((instruction.first, slots, empty))
             elif isinstance(instruction, _Jump):
-                stack.append((instruction.to, slots))
+                stack.append((instruction.to, slots, empty))
+            elif isinstance(instruction, _Enter):
+                stack.append((at + 1, slots, empty + 1))
+            elif isinstance(instruction, _Leave):
+                to = instruction.out if empty else instruction.to
+                stack.append((to, slots, max(empty - 1, 0)))
             elif isinstance(instruction, _Save):
                 changed = list(slots)
                 changed[instruction.slot] = position
-                stack.append((at + 1, tuple(changed)))
+                stack.append((at + 1, tuple(changed), empty))
             elif isinstance(instruction, _Assert):
                 if instruction.holds(text, position):
-                    stack.append((at + 1, slots))
+                    stack.append((at + 1, slots, empty))
             else:
                 found = slots
                 # Ways that are less preferred than this match are given up.
