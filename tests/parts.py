@@ -22,8 +22,8 @@ from hub.routing.router import Router
 from hub.run import RunState
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
+from hub.temporal.run_input import Limits
 from hub.temporal.worker import make_worker
-from hub.temporal.workflow import Limits
 
 __all__ = ["Hub", "hub_of", "write_project"]
 

@@ -49,20 +49,13 @@ from hub.run import (
 )
 from hub.run.correlation import CorrelatorState, Word
 from hub.run.state import Address, Outcome, RunStatus
+from hub.temporal.attributes import HUB_KEY, HUB_STATUS, HUB_TREE, HUB_WAITING_FOR, attributes_of
 from hub.temporal.correlators import Correlators
 from hub.temporal.gate import GATE
 from hub.temporal.gates import TemporalGates
 from hub.temporal.reaching import AlreadyThere, quoted, reaching
+from hub.temporal.run_input import Limits, RunInput
 from hub.temporal.watch import Watch
-from hub.temporal.workflow import (
-    HUB_KEY,
-    HUB_STATUS,
-    HUB_TREE,
-    HUB_WAITING_FOR,
-    Limits,
-    RunInput,
-    attributes_of,
-)
 
 __all__ = ["TemporalRuns"]
 

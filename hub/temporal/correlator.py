@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 from hub.run.correlation import Correlator, CorrelatorState, Letter, Refusal, Waiter
 from hub.run.runs import Delivery
 from hub.run.state import Address
-from hub.temporal.workflow import Limits
+from hub.temporal.run_input import Limits
 from hub.tree.concurrency import first_done, spawn
 
 __all__ = ["CORRELATOR", "CorrelatorInput", "CorrelatorWorkflow", "GivenBack"]

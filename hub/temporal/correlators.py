@@ -27,8 +27,9 @@ from hub.run import Delivery, Offered
 from hub.run.correlation import CorrelatorState, Waiter, Word
 from hub.run.state import Address, Errand
 from hub.temporal.correlator import CORRELATOR, CorrelatorInput, GivenBack
+from hub.temporal.home import CORRELATE
 from hub.temporal.reaching import quoted, reaching
-from hub.temporal.workflow import CORRELATE, Limits
+from hub.temporal.run_input import Limits
 
 __all__ = ["Correlators"]
 

@@ -36,7 +36,8 @@ from hub.run import (
     ended_reason,
     meets,
 )
-from hub.temporal.workflow import HUB_HASH, HUB_STATUS, Limits, RunInput, attributes_of
+from hub.temporal.attributes import HUB_HASH, HUB_STATUS, attributes_of
+from hub.temporal.run_input import Limits, RunInput
 from hub.tree import Tree, tree_from_document
 from hub.tree.concurrency import first_done, spawn
 

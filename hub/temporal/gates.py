@@ -22,9 +22,10 @@ from hub.errors import NotFound, Unreachable
 from hub.event import Event
 from hub.run import Delivery, Fate, Offer, Start
 from hub.run.flow import MAX_HELD, MAX_HELD_BYTES
+from hub.temporal.attributes import HUB_HASH
 from hub.temporal.gate import GATE, Definition, GateInput, Room
 from hub.temporal.reaching import quoted, reaching
-from hub.temporal.workflow import HUB_HASH, Limits
+from hub.temporal.run_input import Limits
 
 __all__ = ["TemporalGates"]
 

@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 from hub.errors import NotMigratable, Unreachable
 from hub.run.migration import Definition, Migration, Plan
 from hub.temporal.reaching import reaching
-from hub.temporal.workflow import RunInput
+from hub.temporal.run_input import RunInput
 
 __all__ = ["TemporalMigrations"]
 

@@ -23,7 +23,8 @@ from temporalio.converter import DataConverter
 
 from hub.durations import format_duration
 from hub.run.schedules import WantedSchedule
-from hub.temporal.workflow import RunInput, attributes_of
+from hub.temporal.attributes import attributes_of
+from hub.temporal.run_input import RunInput
 from hub.timetable import Calendar, Overlap, Range
 
 __all__ = [

@@ -23,9 +23,10 @@ from hub.links import Links
 from hub.run import EMIT, ActionCall, Delivery, key_text
 from hub.run.approvals import OpenApproval
 from hub.run.decided import DecidedApproval
-from hub.run.state import Errand
 from hub.temporal.actions import Actions
-from hub.temporal.workflow import RunInput, TreeWorkflow
+from hub.temporal.run_input import RunInput
+from hub.temporal.surroundings import Surroundings
+from hub.temporal.workflow import TreeWorkflow
 from hub.tree import Subscription, Tree
 from hub.tree.explicit_node import pascal
 from hub.tree.nodes import CallAction
@@ -37,11 +38,45 @@ _PART = "hub.run"
 _API = "api"
 
 
+class _Elsewhere(Surroundings):
+    """A namespace without the hub's search attributes, a plain converter, and no router.
+
+    Events are signalled to a run by whoever knows it.
+    """
+
+    correlates = False
+
+    def sent(self, value: msgspec.Struct) -> Any:
+        if isinstance(value, RunInput):
+            return {_PART: msgspec.json.encode(value).decode()}
+        return msgspec.to_builtins(value)
+
+    def attributes(
+        self,
+        tree: str,
+        key: str | None,
+        hash: str,  # noqa: A002
+    ) -> TypedSearchAttributes | None:
+        return None
+
+    def publish_hash(self, hash: str) -> None:  # noqa: A002
+        return
+
+    def publish_waiting(self, waiting: list[str]) -> None:
+        return
+
+    def publish_approvals(
+        self, approvals: Sequence[OpenApproval], decided: Sequence[DecidedApproval]
+    ) -> None:
+        return
+
+
 class StandaloneWorkflow(TreeWorkflow):
     """What all of these classes share; each is of one `tree`, and may run the `known` ones."""
 
     tree: ClassVar[Tree]
     known: ClassVar[dict[str, msgspec.Raw]]
+    around = _Elsewhere()
 
     def _begin_with(self, start: Any) -> None:
         if isinstance(start, dict) and set(start) == {_PART}:
@@ -83,7 +118,7 @@ class StandaloneWorkflow(TreeWorkflow):
     def _signalled(self, name: str | None, payload: RawValue | None) -> None:
         if self._broken is not None:
             return
-        self._signals += 1
+        self._home.signals += 1
         try:
             converter = workflow.payload_converter()
             value = None if payload is None else converter.from_payload(payload.payload)
@@ -93,39 +128,6 @@ class StandaloneWorkflow(TreeWorkflow):
             workflow.logger.error("a signal is no event: %s", error)
             return
         self._run.deliver(delivery)
-
-    def _sent(self, value: msgspec.Struct) -> Any:
-        if isinstance(value, RunInput):
-            return {_PART: msgspec.json.encode(value).decode()}
-        return msgspec.to_builtins(value)
-
-    def _attributes(
-        self,
-        tree: str,
-        key: str | None,
-        hash: str,  # noqa: A002
-    ) -> TypedSearchAttributes | None:
-        # A namespace that is not the hub's has no such attributes.
-        return None
-
-    def _publish_hash(self, hash: str) -> None:  # noqa: A002
-        return
-
-    @property
-    def correlates(self) -> bool:
-        # Its events are signalled to it by whoever knows it; there is no router.
-        return False
-
-    async def correlate(self, errand: Errand) -> None:
-        return
-
-    def _publish_waiting(self, waiting: list[str]) -> None:
-        return
-
-    def _publish_approvals(
-        self, approvals: Sequence[OpenApproval], decided: Sequence[DecidedApproval]
-    ) -> None:
-        return
 
 
 def to_workflow(tree: Tree, trees: Iterable[Tree] = ()) -> type:

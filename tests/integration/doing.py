@@ -20,8 +20,8 @@ from hub.routing.router import Router
 from hub.run import Delivery, RunState, Start
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
+from hub.temporal.run_input import Limits
 from hub.temporal.worker import make_worker
-from hub.temporal.workflow import Limits
 from hub.tree import Tree
 from hub.tree.needs import needed_trees
 from hub.trigger import Receipt

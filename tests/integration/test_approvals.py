@@ -27,7 +27,7 @@ from hub.temporal.approvals import TemporalApprovals
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
-from hub.temporal.workflow import Limits
+from hub.temporal.run_input import Limits
 from hub.tree import load_tree
 
 GROUPS = {"release": ["ada@x.org", "bob@x.org", "cleo@x.org"], "leads": ["dora@x.org"]}

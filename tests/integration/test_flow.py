@@ -16,7 +16,7 @@ from hub.run import RunState
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
 from hub.temporal.gate import GATE
-from hub.temporal.workflow import Limits
+from hub.temporal.run_input import Limits
 from tests.parts import Hub, eventually, hub_of, write_project
 
 TREE = """

@@ -13,7 +13,7 @@ from temporalio.client import WorkflowExecutionStatus
 from hub.errors import Unreachable
 from hub.run import Delivery
 from hub.temporal.dev_server import DevServer
-from hub.temporal.workflow import Limits
+from hub.temporal.run_input import Limits
 from hub.tree import load_tree
 from tests.integration.doing import Place, doing
 from tests.node_cases import Doing, delivery

@@ -20,7 +20,7 @@ from hub.run import Delivery, identity_of
 from hub.run.correlation import CorrelatorState, address_of
 from hub.temporal.client import TemporalRuns
 from hub.temporal.dev_server import DevServer
-from hub.temporal.workflow import Limits
+from hub.temporal.run_input import Limits
 from hub.tree import load_tree
 from tests.parts import Hub, eventually, hub_of, write_project
 

@@ -12,7 +12,13 @@ _ROOT = Path(__file__).parents[2]
 _FILES = [
     *sorted((_ROOT / "hub" / "tree").rglob("*.py")),
     *sorted((_ROOT / "hub" / "run").rglob("*.py")),
-    _ROOT / "hub" / "temporal" / "workflow.py",
+    *(
+        _ROOT / "hub" / "temporal" / f"{name}.py"
+        for name in (
+            *("workflow", "home", "move", "publication", "surroundings", "standalone"),
+            *("gate", "correlator"),
+        )
+    ),
 ]
 _MODULES = ("time", "random", "uuid", "secrets", "threading", "concurrent")
 _CALLS = (
