@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["replay_check"]
 
+_SAID_EVERY = 500
+"""After how many histories a line is written where the screen is no terminal."""
+
 
 def replay_check(
     project: Annotated[
@@ -43,26 +46,37 @@ def replay_check(
     from hub.process.parts import key_ring
     from hub.settings import Settings
     from hub.temporal.connect import connect
-    from hub.temporal.replays import histories_in, replay_files, replay_runs
-
-    async def replayed() -> AsyncIterator[Replayed]:
-        if histories:
-            async for one in replay_files(histories_in(histories)):
-                yield one
-            return
-        env = read_environment(project)
-        client = await connect(env=env, keys=key_ring(Settings.read(env)))
-        async for one in replay_runs(client, closed=closed):
-            yield one
+    from hub.temporal.replays import count_runs, histories_in, replay_files, replay_runs
 
     async def check() -> list[Replayed]:
-        found = []
-        async for one in replayed():
-            found.append(one)
-            if one.failure is not None and not as_json:
-                console(error=True).print(
-                    f"✗ {one.name}: {one.failure}", style="red", markup=False, soft_wrap=True
-                )
+        if histories:
+            files = histories_in(histories)
+            return await follow(replay_files(files), len(files))
+        env = read_environment(project)
+        client = await connect(env=env, keys=key_ring(Settings.read(env)))
+        runs = replay_runs(client, closed=closed)
+        return await follow(runs, await count_runs(client, closed=closed))
+
+    async def follow(replayed: AsyncIterator[Replayed], count: int) -> list[Replayed]:
+        found: list[Replayed] = []
+        differ = 0
+        screen = console(error=True)
+        with screen.status("") as status:
+            async for one in replayed:
+                found.append(one)
+                if one.failure is not None:
+                    differ += 1
+                    if not as_json:
+                        screen.print(
+                            f"✗ {one.name}: {one.failure}",
+                            style="red",
+                            markup=False,
+                            soft_wrap=True,
+                        )
+                said = f"{len(found)} of about {count} histories replayed, {differ} differ"
+                status.update(said)
+                if not screen.is_terminal and len(found) % _SAID_EVERY == 0:
+                    screen.print(said, markup=False)
         return found
 
     found = asyncio.run(check())

@@ -7,26 +7,32 @@ replayed before a release: stored ones of every release before, and those of the
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import Client, WorkflowExecution, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from hub.connector import installed_actions
 from hub.errors import NotFound
 from hub.temporal.converter import DATA_CONVERTER
-from hub.temporal.gate import GateWorkflow
+from hub.temporal.correlator import CORRELATOR, CorrelatorWorkflow
+from hub.temporal.gate import GATE, GateWorkflow
 from hub.temporal.reaching import reaching
 from hub.temporal.workflow import TreeWorkflow
 
-__all__ = ["Replayed", "histories_in", "replay_files", "replay_runs"]
+__all__ = ["Replayed", "count_runs", "histories_in", "replay_files", "replay_runs"]
 
-_LIVE = "HubTree IS NOT NULL AND ExecutionStatus = 'Running'"
-_CLOSED = "HubTree IS NOT NULL AND ExecutionStatus != 'Running'"
+_OURS = f"(HubTree IS NOT NULL OR WorkflowType = '{GATE}' OR WorkflowType = '{CORRELATOR}')"
+_LIVE = f"{_OURS} AND ExecutionStatus = 'Running'"
+_CLOSED = f"{_OURS} AND ExecutionStatus != 'Running'"
+_AT_ONCE = 16
+"""How many histories are fetched while one is being replayed."""
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,41 +55,93 @@ def histories_in(places: Iterable[Path]) -> list[Path]:
 
 async def replay_files(files: Sequence[Path]) -> AsyncIterator[Replayed]:
     """Replay stored histories, as `temporal workflow show --output json` writes them."""
-    replayer = _replayer(DATA_CONVERTER)
-    for file in files:
-        yield await _replayed(replayer, _read(file), str(file))
+
+    async def histories() -> AsyncIterator[tuple[str, WorkflowHistory]]:
+        for file in files:
+            yield str(file), _read(file)
+
+    async for one in _replayed(DATA_CONVERTER, histories()):
+        yield one
+
+
+async def count_runs(client: Client, *, closed: int = 0) -> int:
+    """About how many `replay_runs` will replay. Raises `Unreachable`."""
+    async with reaching():
+        live = await client.count_workflows(_LIVE)
+        ended = await client.count_workflows(_CLOSED) if closed else None
+    return live.count + (0 if ended is None else min(closed, ended.count))
 
 
 async def replay_runs(client: Client, *, closed: int = 0) -> AsyncIterator[Replayed]:
-    """Replay the histories of all live runs, and of the runs that have ended last.
+    """Replay the histories of all live runs, gates and correlators, and of those that ended last.
 
-    Raises `Unreachable`.
+    Several are fetched at a time, and no more than that are held. Raises `Unreachable`.
     """
-    replayer = _replayer(client.data_converter)
     async with reaching():
-        for query, limit in ((_LIVE, None), (_CLOSED, closed)):
-            if limit == 0:
-                continue
-            runs = client.list_workflows(query, limit=limit)
-            async for run in runs:
-                handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-                history = await handle.fetch_history()
-                yield await _replayed(replayer, history, run.id)
+        async for one in _replayed(client.data_converter, _fetched(client, closed)):
+            yield one
 
 
-def _replayer(converter: DataConverter) -> Replayer:
+async def _fetched(client: Client, closed: int) -> AsyncIterator[tuple[str, WorkflowHistory]]:
+    """The histories, in the order in which the server lists them, fetched ahead."""
+    ahead: deque[tuple[str, asyncio.Task[WorkflowHistory | None]]] = deque()
+    try:
+        async for run in _listed(client, closed):
+            ahead.append((run.id, asyncio.create_task(_fetch(client, run))))
+            if len(ahead) == _AT_ONCE:
+                name, fetching = ahead.popleft()
+                if (history := await fetching) is not None:
+                    yield name, history
+        while ahead:
+            name, fetching = ahead.popleft()
+            if (history := await fetching) is not None:
+                yield name, history
+    finally:
+        rest = [fetching for _, fetching in ahead]
+        for fetching in rest:
+            fetching.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+
+async def _listed(client: Client, closed: int) -> AsyncIterator[WorkflowExecution]:
+    async for run in client.list_workflows(_LIVE):
+        yield run
+    if closed:
+        async for run in client.list_workflows(_CLOSED, limit=closed):
+            yield run
+
+
+async def _fetch(client: Client, run: WorkflowExecution) -> WorkflowHistory | None:
+    """The run's history. None where the server has deleted it since it was listed."""
+    handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+    try:
+        async with reaching(run.id):
+            return await handle.fetch_history()
+    except NotFound:
+        return None
+
+
+async def _replayed(
+    converter: DataConverter, histories: AsyncIterator[tuple[str, WorkflowHistory]]
+) -> AsyncIterator[Replayed]:
     installed_actions()
-    return Replayer(
-        workflows=[TreeWorkflow, GateWorkflow],
+    replayer = Replayer(
+        workflows=[TreeWorkflow, GateWorkflow, CorrelatorWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),
         data_converter=converter,
     )
+    names: deque[str] = deque()
 
+    async def named() -> AsyncIterator[WorkflowHistory]:
+        async for name, history in histories:
+            names.append(name)
+            yield history
 
-async def _replayed(replayer: Replayer, history: WorkflowHistory, name: str) -> Replayed:
-    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-    failure = result.replay_failure
-    return Replayed(name=name, failure=None if failure is None else str(failure))
+    # One worker replays them all, one after the other.
+    async with replayer.workflow_replay_iterator(named()) as results:
+        async for result in results:
+            failure = result.replay_failure
+            yield Replayed(name=names.popleft(), failure=None if failure is None else str(failure))
 
 
 def _read(file: Path) -> WorkflowHistory:

@@ -1,8 +1,9 @@
 """Records the history of one run of each kind of node, for `test_replay.py`.
 
 `python -m tests.integration.record` lives the stories of `tests/node_cases.py` on a Temporal server
-of its own and writes `tests/histories/<release>/<story>.json`; with `gate`, those of a gate. Do so when the commands of runs change on
-purpose, before there are runs in the world that would be broken by that.
+of its own and writes `tests/histories/<release>/<story>.json`; with `gate` or `correlator`, those of
+such a one. Do so when the commands of runs change on purpose, before there are runs in the world that
+would be broken by that.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from temporalio.client import WorkflowExecutionStatus
 
 from hub import __version__
 from hub.errors import HubError
 from hub.run import Start, gate_of
 from hub.run.approvals import Decision, Delegation
+from hub.run.correlation import address_of
+from hub.run.state import Errand
 from hub.temporal.approvals import TemporalApprovals
 from hub.temporal.dev_server import DevServer
-from hub.temporal.workflow import Limits
+from hub.temporal.run_input import Limits
 from hub.tree import load_tree
 from tests.integration.doing import Place, doing, live
 from tests.node_cases import CASES, Case, delivery
@@ -76,6 +80,18 @@ start: {event: begin, debounce: {for: 300ms}, rate: {limit: 3, per: 2s}, concurr
 do:
 - {test.do: {n: "${{ events | length }}"}}
 - {delay: 500ms}
+""")
+
+MATCHING = load_tree("""
+tree: matching
+events:
+  begin: {webhook: app, where: event.type == "begin", key: event.data.user_id}
+  first: {webhook: app, where: event.type == "first", key: event.data.parcel, deliver: one}
+start: begin
+do:
+- if: run.key == "takes-the-early"
+  then: [{wait_for: {event: first, match: "'p1'"}}]
+  else: [{wait_for: {event: first, match: "'p1'"}, since: wait, timeout: 3h}]
 """)
 
 
@@ -169,6 +185,78 @@ async def _record_gate(place: Place, folder: Path) -> None:
     await _write(place, "~gate/gated", None, folder / "gate-last.json")
 
 
+async def record_correlator(folder: Path) -> None:
+    """Write the histories of a correlator in parts: the first of them, and the last."""
+    async with DevServer() as server:
+        with tempfile.TemporaryDirectory(prefix="correlator-") as place:
+            limits = Limits(signals=6)
+            async with doing(server.address, Path(place), limits=limits) as matching:
+                await _record_correlator(matching, folder)
+
+
+async def _record_correlator(place: Place, folder: Path) -> None:
+    """One event expires; one is there before its wait, one comes to a run that is gone, one comes back."""
+    address = address_of("matching", MATCHING.subscriptions["first"], "p1")
+
+    async def offer(name: str, kept_for: timedelta) -> None:
+        event = delivery("first", "p1", name)
+        expires_at = datetime.now(UTC) + kept_for
+        await place.runs.offer(address, msgspec.structs.replace(event, expires_at=expires_at))
+
+    async def until_waiters(*keys: str) -> None:
+        wanted = [f"matching/{key}" for key in keys]
+        while (state := await place.runs.correlator(address.id)) is None or (
+            [waiter.run_id for waiter in state.waiters] != wanted
+        ):
+            await asyncio.sleep(0.02)
+
+    async def begin(key: str) -> str:
+        return await place.start({"matching": MATCHING}, "matching", key)
+
+    handle = place.client.get_workflow_handle(address.id)
+
+    async def until_ended() -> None:
+        while (await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
+            await asyncio.sleep(0.1)
+
+    await offer("nobodys", timedelta(seconds=1))
+    await until_ended()
+    await _write(place, address.id, None, folder / "correlator-expired.json")
+
+    await offer("early", timedelta(hours=1))
+    keys = ("gone", "late", "over", "waits")
+    for number in range(len(keys)):
+        await begin(keys[number])
+        await until_waiters(*keys[: number + 1])
+    await place.runs.terminate("matching/gone", "recorded")
+    await place.forward("matching/over", timedelta(hours=3))
+    await until_waiters("gone", "late", "waits")
+    # The run that is gone does not take it, so the next one does.
+    await offer("one", timedelta(hours=1))
+    await place.until("matching/late", "succeeded")
+    await until_waiters("waits")
+    event = delivery("first", "p1", "back")
+    errand = Errand(
+        what="return",
+        address=address,
+        ticket="of-a-wait-that-is-over",
+        run_id="matching/over",
+        run="of-before",
+        event=event.event,
+        trigger=event.trigger,
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+    )
+    await place.runs._correlators.correlate(errand)
+    await place.until("matching/waits", "succeeded")
+    await until_waiters()
+    await place.until(await begin("takes-the-early"), "succeeded")
+    await until_ended()
+    raw = (await handle.describe()).raw_info
+    assert raw.first_run_id != raw.execution.run_id
+    await _write(place, address.id, raw.first_run_id, folder / "correlator-first.json")
+    await _write(place, address.id, None, folder / "correlator-last.json")
+
+
 async def _write(place: Place, workflow_id: str, run_id: str | None, file: Path) -> None:
     handle = place.client.get_workflow_handle(workflow_id, run_id=run_id)
     history = json.loads((await handle.fetch_history()).to_json())
@@ -190,5 +278,7 @@ if __name__ == "__main__":
     names = sys.argv[1:]
     if not names or "gate" in names:
         asyncio.run(record_gate(HISTORIES))
-    if names != ["gate"]:
+    if not names or "correlator" in names:
+        asyncio.run(record_correlator(HISTORIES))
+    if not names or set(names) - {"gate", "correlator"}:
         asyncio.run(record([c for c in CASES if not names or c.name in names], HISTORIES))

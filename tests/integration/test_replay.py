@@ -3,6 +3,7 @@ and imports differs from one to the next."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from hub.temporal.client import TemporalRuns
+from hub.temporal.dev_server import DevServer
 from hub.temporal.replays import histories_in, replay_files
+from tests.command import run_command
 from tests.integration.record import HISTORIES
-from tests.integration.test_runs import event, start, tree, until
 from tests.node_cases import CASES
+from tests.parts import eventually, hub_of, write_project
 
 _STORE = HISTORIES.parent
 """A folder for each release, of which nothing is ever taken away."""
@@ -56,6 +58,7 @@ def test_each_story_has_a_history() -> None:
     recorded = {file.stem for file in histories_in([HISTORIES])}
     assert {*(case.name for case in CASES), "approval", "parts-first", "parts-last"} <= recorded
     assert {"gate-first", "gate-last"} <= recorded
+    assert {f"correlator-{which}" for which in ("expired", "first", "last")} <= recorded
 
 
 def test_a_change_that_is_not_deterministic_makes_the_check_fail() -> None:
@@ -80,32 +83,47 @@ async def test_a_history_that_differs_is_found(tmp_path: Path) -> None:
 
 def test_what_is_no_history_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
-    code, said = checked("--histories", str(tmp_path))
+    code, said = run_command("replay-check", "--histories", str(tmp_path))
     assert (code, "is no history of Temporal" in said) == (1, True)
-    code, said = checked("--histories", str(tmp_path / "nothing"))
+    code, said = run_command("replay-check", "--histories", str(tmp_path / "nothing"))
     assert (code, "there are no histories" in said) == (1, True)
 
 
-async def test_live_and_ended_runs_of_a_server_are_replayed(
-    runs: TemporalRuns, tmp_path: Path
-) -> None:
+async def test_live_and_ended_runs_of_a_server_are_replayed(tmp_path: Path) -> None:
     """The check of a release before it is released, and one that would break the runs that wait."""
-    import asyncio
+    tree = """
+tree: replayed
+events:
+  go: {webhook: app, where: event.type == "go", key: event.data.user_id}
+  found: {webhook: app, where: event.type == "found", key: event.data.user_id}
+start: {event: go, concurrency: {limit: 20}}
+do:
+  - delay: 1ms
+  - wait_for: {event: found, match: run.key}
+"""
+    # More than are fetched at a time; and on a server of its own there are no others.
+    users = [f"r{number}" for number in range(20)]
+    async with (
+        DevServer() as server,
+        hub_of(write_project(tmp_path / "replayed", replayed=tree), server.address) as hub,
+    ):
+        for user in users:
+            await hub.send("go", user)
 
-    delayed = tree("replayed", "  - delay: 1ms\n  - wait_for: verified\n")
-    for user in ("r1", "r2"):
-        await start(runs, delayed, user, event("signed_up", user))
-    await runs.deliver("replayed/r1", event("verified", "r1"))
-    await until(runs, "replayed/r1", "succeeded")
-    while "verified" not in (await runs.show("replayed/r2")).waiting_for:
-        await asyncio.sleep(0.02)
-    env = {"TEMPORAL_ADDRESS": runs._client.service_client.config.target_host}
-    # Other tests' runs are on the server too; their histories are of this code as well.
-    code, said = await asyncio.to_thread(checked, str(tmp_path), "--closed", "3", **env)
-    assert (code, "0 differ" in said) == (0, True), said
-    code, said = await asyncio.to_thread(
-        checked, str(tmp_path), "--closed", "3", code=_CHANGED, **env
-    )
-    assert code == 1
-    assert "replayed/r2" in said
-    await runs.terminate("replayed/r2", "the test is over")
+        async def all_wait() -> bool:
+            found = await hub.runs.list(tree="replayed", waiting_for="found", limit=50)
+            return len(found.items) == len(users)
+
+        await eventually(all_wait)
+        await hub.send("found", users[0])
+        await hub.state(f"replayed/{users[0]}", "succeeded")
+
+        check = "replay-check", str(tmp_path), "--closed", "3"
+        env = {"TEMPORAL_ADDRESS": server.address}
+        # The runs, the gate that lets them begin, and a correlator for each that waits.
+        code, said = await asyncio.to_thread(run_command, *check, **env)
+        assert code == 0, said
+        count, _, rest = said.strip().splitlines()[-1].partition(" ")
+        assert (int(count) >= 41, rest) == (True, "histories replayed, 0 differ"), said
+        code, said = await asyncio.to_thread(checked, *check[1:], code=_CHANGED, **env)
+        assert (code, f"replayed/{users[1]}" in said) == (1, True), said

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -33,6 +30,7 @@ from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
 from hub.temporal.schedules import TemporalSchedules
+from tests.command import run_command
 from tests.crons import CRONS, ZONES
 from tests.parts import eventually, hub_of
 from triggers.schedule import Settings
@@ -483,34 +481,21 @@ async def test_a_time_that_the_clocks_skip_is_left_out_by_the_server_too(client:
 # -- the command ----------------------------------------------------------------------------------
 
 
-async def hub(*arguments: str, folder: Path, temporal: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("HUB_", "TEMPORAL_"))},
-        "TEMPORAL_ADDRESS": temporal,
-        "NO_COLOR": "1",
-    }
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "hub", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+async def hub(*arguments: str, temporal: str) -> tuple[int, str]:
+    """The command in this process, where its parts are imported already."""
+    return await asyncio.to_thread(run_command, *arguments, TEMPORAL_ADDRESS=temporal)
 
 
 async def test_the_command(project: Project, server: DevServer) -> None:
-    planned = await hub("apply", "--dry-run", folder=project.folder, temporal=server.address)
-    assert planned.returncode == 0, planned.stderr
-    assert "would create  report/due" in planned.stdout
-    done = await hub("apply", folder=project.folder, temporal=server.address)
-    assert "created  cleanup/due" in done.stdout
-    again = await hub("apply", folder=project.folder, temporal=server.address)
-    assert again.stdout.strip() == "nothing to do: 2 schedules are as the project has them"
-    nobody = await hub("apply", folder=project.folder, temporal="127.0.0.1:9")
-    assert nobody.returncode == 3, nobody.stderr
+    apply = "apply", str(project.folder)
+    code, said = await hub(*apply, "--dry-run", temporal=server.address)
+    assert (code, "would create  report/due" in said) == (0, True), said
+    code, said = await hub(*apply, temporal=server.address)
+    assert (code, "created  cleanup/due" in said) == (0, True), said
+    code, said = await hub(*apply, temporal=server.address)
+    assert said.strip() == "nothing to do: 2 schedules are as the project has them"
+    code, said = await hub(*apply, temporal="127.0.0.1:9")
+    assert code == 3, said
     project.change("trees/report.yaml", "0 8 *", "0 8 L")
-    broken = await hub("apply", folder=project.folder, temporal=server.address)
-    assert broken.returncode == 1
-    assert "trees/report.yaml:4" in broken.stderr
+    code, said = await hub(*apply, temporal=server.address)
+    assert (code, "trees/report.yaml:4" in said) == (1, True), said
