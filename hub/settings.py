@@ -23,7 +23,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `state` is the folder of the embedded parts' state, by default `.hub` in the project; it is
     taken from the working directory when it is relative. `base_url` is what links to the hub begin
     with, where it is reached under another address than the one that it listens on. `journal_url`
-    is a database for the journal instead of a file in `state`.
+    is a database for the journal instead of a file in `state`; `journal_retention` is how long it
+    keeps a settled event, and so knows a duplicate of it, `audit_retention` how long its audit log
+    keeps an entry. `edit_trees` is whether trees may be saved through the API and the page.
 
     `secret_key` is what the keys of links are derived from, the same in all processes;
     `old_secret_keys` are those of before, whose links are still good. `health_port` is where
@@ -53,6 +55,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state: Path | None = None
     base_url: str | None = None
     journal_url: str | None = None
+    journal_retention: timedelta = timedelta(days=30)
+    audit_retention: timedelta = timedelta(days=400)
+    edit_trees: bool = False
     secret_key: str | None = None
     old_secret_keys: tuple[str, ...] = ()
     encryption_keys: str | None = None
@@ -157,6 +162,18 @@ def _span(text: str) -> timedelta:
         raise _Unusable(error.message) from None
 
 
+def _keeping(text: str) -> timedelta:
+    if (span := _span(text)) < _SHORTEST_RETENTION:
+        raise _Unusable("it is at least 1 hour")
+    return span
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in (*_YES, *_NO):
+        raise _Unusable("it is yes or no")
+    return text.lower() in _YES
+
+
 def _several(text: str) -> tuple[str, ...]:
     return tuple(one for one in (part.strip() for part in text.split(",")) if one)
 
@@ -174,10 +191,15 @@ def _folder(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+_SHORTEST_RETENTION = timedelta(hours=1)
+_YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
 _PORTS = ("port", "temporal_port", "temporal_ui_port", "smtp_port", "kafka_port", "health_port")
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "state": _folder,
     "base_url": _address,
+    "journal_retention": _keeping,
+    "audit_retention": _keeping,
+    "edit_trees": _yes_or_no,
     "old_secret_keys": _several,
     "allowed_hosts": _several,
     "codec_origins": _several,

@@ -64,13 +64,26 @@ class Access:
         self.passwords = passwords or Passwords()
         self.attempts = Attempts()
         self.provider = provider
+        self._former: list[Provider] = []
         if provider is None and settings is not None and settings.oidc is not None:
             self.provider = Provider(settings.oidc)
 
+    def use(self, settings: SignInSettings | None) -> None:
+        """Go on with other settings. Sessions that have begun last as they were given."""
+        if settings == self.settings:
+            return
+        oidc = None if settings is None else settings.oidc
+        before = self.provider
+        if oidc != (None if before is None else before.settings):
+            # A request may be waiting for it: it is closed at the end.
+            self._former += [] if before is None else [before]
+            self.provider = None if oidc is None else Provider(oidc)
+        self.settings = settings
+
     async def close(self) -> None:
-        """Let go of connections to the provider."""
-        if self.provider is not None:
-            await self.provider.close()
+        """Let go of connections to the providers."""
+        for provider in (*self._former, *([] if self.provider is None else [self.provider])):
+            await provider.close()
 
     def ways(self) -> Ways:
         """How one may sign in."""
@@ -174,12 +187,13 @@ class Access:
         given before, or whose token does not hold; `Forbidden` for somebody without any role;
         `Unreachable` where the provider is away.
         """
-        if self.provider is None:
+        provider = self.provider
+        if provider is None:
             raise Conflict("this hub has no provider to sign in at")
         actor = Actor(who="?", how="anonymous", address=address)
         try:
             begun = await self.sign_ins.take(state, browser)
-            identity = await self.provider.identify(
+            identity = await provider.identify(
                 code=code,
                 verifier=begun.verifier,
                 nonce=begun.nonce,
@@ -187,14 +201,14 @@ class Access:
                 issuer=issuer,
             )
             actor = msgspec.structs.replace(actor, who=identity.name)
-            roles = self.provider.settings.roles_of(identity.groups)
+            roles = provider.settings.roles_of(identity.groups)
             if not roles:
                 raise Unauthorized(
                     f"{identity.name} is in no group that may do anything here; "
                     "an admin maps groups to roles in `auth:` of hub.yaml"
                 )
             person = await self.people.vouched(
-                identity.name, self.provider.settings.issuer, identity.subject, roles
+                identity.name, provider.settings.issuer, identity.subject, roles
             )
         except HubError as error:
             await self.audit.note(

@@ -24,6 +24,7 @@ from hub.cli import (
     tokens,
     trees,
     users,
+    versions,
 )
 
 __all__ = ["app"]
@@ -98,3 +99,4 @@ app.add_typer(schedules.app, name="schedules")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(trees.app, name="trees")
 app.add_typer(users.app, name="users")
+app.add_typer(versions.app, name="versions")

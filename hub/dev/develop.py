@@ -168,7 +168,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         stack.callback(services.streams.close)
         keeping = await stack.enter_async_context(background(temporal.keep_running(screen.say)))
         reloading = await stack.enter_async_context(
-            background(_reload(live, changes, screen, applied, kafka))
+            background(_reload(live, changes, screen, applied, kafka, access))
         )
         pruning = await stack.enter_async_context(background(keep_house(journal, runs, live)))
         applying = await stack.enter_async_context(background(applied.run()))
@@ -207,6 +207,7 @@ async def _reload(
     screen: Screen,
     schedules: LiveSchedules,
     kafka: LiveKafka,
+    access: Access,
 ) -> None:
     """Use the project's files as they change; where they are wrong, say so and go on as before."""
     async for changed in changes:
@@ -217,6 +218,7 @@ async def _reload(
             screen.say(f"{names} changed, with errors: what is wrong stays as it was", "red")
         else:
             screen.say(f"{names} changed: reloaded", "green")
+        access.use(live.project.sign_in)
         schedules.changed()
         try:
             await kafka.use(live.project)

@@ -94,7 +94,9 @@ class LiveProject:
             d.file == "hub.yaml" and d.severity == "error" for d in loaded.diagnostics
         )
         if settings_wrong:
-            loaded = dataclasses.replace(loaded, triggers=before.triggers, dev=before.dev)
+            loaded = dataclasses.replace(
+                loaded, triggers=before.triggers, dev=before.dev, sign_in=before.sign_in
+            )
         if settings_wrong or not {"hub.yaml", ".env"} & {path.name for path in changed}:
             loaded = dataclasses.replace(loaded, connections=before.connections)
         else:

@@ -48,7 +48,11 @@ _PRUNE_EVERY = 3600.0
 
 async def open_journal(settings: Settings, state: Path) -> Journal:
     """The journal that the settings name, or else that of the state folder. Raises `Unreachable`."""
-    return await Journal.open(settings.journal_url or str(state / "journal.db"))
+    return await Journal.open(
+        settings.journal_url or str(state / "journal.db"),
+        retention=settings.journal_retention,
+        audit_retention=settings.audit_retention,
+    )
 
 
 def open_blobs(journal: Journal, state: Path) -> Blobs:
@@ -102,7 +106,12 @@ def make_services(
         health=health,
         approvals=TemporalApprovals(client),
         migrations=TemporalMigrations(client),
-        files=TreeFiles(live.folder, lambda: live.project),
+        files=TreeFiles(
+            live.folder,
+            lambda: live.project,
+            # One who develops writes trees; elsewhere they come by a deployment.
+            may_write=settings.edit_trees or bool(more.get("is_development")),
+        ),
         count_runs=runs.counts,
         codec=client.data_converter.payload_codec,
         codec_origins=frozenset((*settings.codec_origins, *origins)),

@@ -208,7 +208,7 @@ class Process:
                 await self._serve(
                     health_app(checks, degrading=degrading, metrics=self._metrics), probed
                 )
-            await self._beside(self._reread(live, consumers))
+            await self._beside(self._reread(live, consumers, access))
             _log.info(
                 "ready",
                 roles=" ".join(sorted(roles)),
@@ -269,7 +269,9 @@ class Process:
         if not self._is_working:
             raise Unreachable("the worker waits for Temporal")
 
-    async def _reread(self, live: LiveProject, consumers: Consumers | None) -> None:
+    async def _reread(
+        self, live: LiveProject, consumers: Consumers | None, access: Access | None
+    ) -> None:
         """Read the project again at each SIGHUP; what is wrong then stays as it was."""
         while True:
             await self.hung_up.wait()
@@ -280,6 +282,8 @@ class Process:
                 level("the project is not as it should be", fault=str(fault))
             if consumers is not None:
                 await consumers.use(live.project.triggers.values())
+            if access is not None:
+                access.use(live.project.sign_in)
             _log.info("the project was read again", trees=len(live.project.trees))
 
 

@@ -33,11 +33,14 @@ class TreeText(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TreeFiles:
-    """The files under `trees/` of the project in a folder."""
+    """The files under `trees/` of the project in a folder; they are only read unless `may_write`."""
 
-    def __init__(self, folder: Path, project: Callable[[], Project]) -> None:
+    def __init__(
+        self, folder: Path, project: Callable[[], Project], *, may_write: bool = True
+    ) -> None:
         self._folder = folder
         self._project = project
+        self.may_write = may_write
         self._writing = threading.Lock()
 
     def read(self, name: str) -> TreeText | None:
@@ -51,7 +54,7 @@ class TreeFiles:
             text = content.decode()
         except (OSError, UnicodeDecodeError):
             return None
-        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        writable = self.may_write and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         return TreeText(text=text, file=file, etag=_etag(content), writable=writable)
 
     def tests(self, name: str) -> TreeText | None:
@@ -101,6 +104,11 @@ class TreeFiles:
         Raises `InvalidDefinition` where it has errors, and `Conflict` where the file is another
         one by now, is there already, or may not be written.
         """
+        if not self.may_write:
+            raise Conflict(
+                "trees are only read at this hub: change the project's files and deploy them, or "
+                "set HUB_EDIT_TREES=yes"
+            )
         if not _NAME.fullmatch(name):
             raise BadRequest("a tree's name is lower-case letters, digits, '-' and '_'")
         problems = self.check(name, text)

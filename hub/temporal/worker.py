@@ -22,7 +22,12 @@ from hub.temporal.gate import GateWorkflow, Look
 from hub.temporal.workflow import TreeWorkflow
 from hub.trigger import Intake
 
-__all__ = ["make_worker"]
+__all__ = ["make_worker", "release"]
+
+
+def release() -> str:
+    """The build id of workers that are given none."""
+    return f"hub-{__version__}"
 
 
 def make_worker(
@@ -55,7 +60,7 @@ def make_worker(
     installed_actions()
     actions = Actions(connections, links, intake, blobs)
     # Temporal's own default reads the code of every loaded module, for more than a second.
-    build_id = build_id or f"hub-{__version__}"
+    build_id = build_id or release()
     versions: dict[str, Any] = {"build_id": build_id}
     if deployment is not None:
         versions = {

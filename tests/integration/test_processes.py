@@ -67,6 +67,11 @@ do:
   - wait_for: left
   - log: bye, ${{ run.key }}
 """
+AUTH = """
+auth:
+  passwords: false
+  oidc: {issuer: "https://login.example.com", client_id: hub, everyone: viewer, label: Login}
+"""
 NIGHTLY = """
 tree: nightly
 events:
@@ -349,10 +354,20 @@ async def test_signals_reread_the_project_and_end_the_process_in_order(
             (project / "trees" / "nightly.yaml").write_text(NIGHTLY)
             (project / "trees" / "wrong.yaml").write_text("tree: wrong\ndo: nothing\n")
             assert len((await client.get("/api/trees")).json()["items"]) == 1
+            signing_in = (await client.get("/api/session")).json()["ways"]
+            assert signing_in == {"password": True, "provider": None}
+            saved = await client.put(
+                "/api/trees/other", json={"text": NIGHTLY}, headers={"if-none-match": "*"}
+            )
+            assert (saved.status_code, "HUB_EDIT_TREES" in saved.json()["detail"]) == (409, True)
+            with (project / "hub.yaml").open("a") as file:
+                file.write(AUTH)
             process.send_signal(signal.SIGHUP)
             await says("the project was read again")
             assert "wrong.yaml" in log.read_text()
             assert len((await client.get("/api/trees")).json()["items"]) == 2
+            signing_in = (await client.get("/api/session")).json()["ways"]
+            assert signing_in == {"password": False, "provider": "Login"}
             refused = await client.get("/api/trees", headers={"authorization": "Bearer none"})
             assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
         process.send_signal(signal.SIGTERM)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from hub.connections import Connections
+from hub.errors import Conflict
 from hub.links import Links
 from hub.run import RunState, state
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
 from hub.temporal.replays import replay_files
+from hub.temporal.versions import WorkerVersions
 from hub.temporal.worker import make_worker
 from tests.integration.record import HISTORIES
 from tests.integration.test_runs import event, start, tree, until
@@ -31,21 +33,19 @@ _QUEUE = "in-versions"
 _DEPLOYMENT = "hub-test"
 
 
-async def _set_current(client: Client, build_id: str) -> None:
-    """Make a version the current one, once the server has seen a worker of it."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                await client.workflow_service.set_worker_deployment_current_version(
-                    SetWorkerDeploymentCurrentVersionRequest(
-                        namespace=client.namespace,
-                        deployment_name=_DEPLOYMENT,
-                        build_id=build_id,
-                    )
-                )
-                break
-            except RPCError:
-                await asyncio.sleep(0.2)
+async def _use(server: DevServer, folder: Path, build_id: str) -> None:
+    """As the last step of a deployment does it."""
+    env = {"TEMPORAL_ADDRESS": server.address, "HUB_DEPLOYMENT": _DEPLOYMENT}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hub", "versions", "use", build_id, "--wait", "1m"),
+        *("--project", str(folder)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, **env},
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    assert said.decode().strip() == f"{build_id} is the current version of {_DEPLOYMENT}"
 
 
 async def _version_of(client: Client, run_id: str) -> str:
@@ -77,14 +77,24 @@ async def test_a_run_moves_to_the_current_version_when_it_goes_on_in_a_new_part(
             build_id=build_id,
         )
 
+    versions = WorkerVersions(client, _DEPLOYMENT)
+    assert await versions.list() == []
+    with pytest.raises(Conflict, match=r"r1 .*have been seen: none. Start `hub worker`"):
+        await versions.use("r1", patience=0)
     waits = tree("in-versions", "  - wait_for: verified\n    id: one\n  - wait_for: verified\n")
     async with worker("r1"):
-        await _set_current(client, "r1")
+        await versions.use("r1", patience=60)
         old = await start(runs, waits, "v1", event("signed_up", "v1"))
         await _until(lambda: _waits(runs, old))
         assert await _version_of(client, old) == "r1"
         async with worker("r2"):
-            await _set_current(client, "r2")
+            await _use(server, tmp_path, "r2")
+            await versions.use("r2", patience=0)
+            listed = [(one.build_id, one.status) for one in await versions.list()]
+            assert listed[0] == ("r2", "current")
+            assert listed[1][0] == "r1"
+            with pytest.raises(Conflict, match=r"r3 .*have been seen: r2, r1\."):
+                await versions.use("r3", patience=0)
             new = await start(runs, waits, "v2", event("signed_up", "v2"))
             await _until(lambda: _waits(runs, new))
             assert await _version_of(client, new) == "r2"

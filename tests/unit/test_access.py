@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from hub.access import Access, check_exposure
+from hub.access.access import Ways
 from hub.access.attempts import Attempts
 from hub.errors import InvalidSetting, RateLimited
 from hub.sign_in import OidcSettings, SignInSettings, read_sign_in
@@ -422,6 +423,26 @@ async def test_who_listens_for_others_has_somebody_who_can_sign_in(tmp_path: Pat
         provided = Access(home.journal, SignInSettings(oidc=oidc), passwords=access.passwords)
         await check_exposure("0.0.0.0", provided)
         await provided.close()
+
+
+async def test_a_changed_section_counts_without_a_restart(tmp_path: Path) -> None:
+    async with open_home(tmp_path, is_development=False) as home:
+        access = Access(home.journal, SignInSettings(), passwords=home.access.passwords)
+        assert access.ways() == Ways(password=True, provider=None)
+        login = OidcSettings(issuer="https://login.example.com", client_id="hub", label="Login")
+        access.use(SignInSettings(oidc=login, passwords=False))
+        assert access.ways() == Ways(password=False, provider="Login")
+        provider = access.provider
+        # With other words in another part of it, what was fetched from the provider still counts.
+        access.use(SignInSettings(oidc=login, session="1h"))
+        assert access.provider is provider
+        assert access.ways() == Ways(password=True, provider="Login")
+        other = OidcSettings(issuer="https://other.example.com", client_id="hub", label="Other")
+        access.use(SignInSettings(oidc=other))
+        assert access.ways() == Ways(password=True, provider="Other")
+        access.use(None)
+        assert access.ways() == Ways(password=False, provider=None)
+        await access.close()
 
 
 # --- settings ---

@@ -7,6 +7,7 @@ import pytest
 from hub.errors import InvalidDefinition, NotFound
 from hub.event import Event
 from hub.process.live import LiveProject, read_environment
+from hub.sign_in import SignInSettings
 
 HUB = "triggers:\n  app:\n    webhook: {provider: none}\n"
 TREE = """tree: {name}
@@ -76,6 +77,20 @@ async def test_a_wrong_hub_yaml_leaves_triggers_and_connections(
     assert live.project.triggers == before.triggers
     assert live.connections() is before.connections
     assert reached(live, "begun") == {"start one"}
+
+
+async def test_a_changed_auth_section_counts_and_a_wrong_one_stays_as_it_was(folder: Path) -> None:
+    live = LiveProject(folder)
+    file = folder / "hub.yaml"
+    good = file.read_text()
+    assert live.project.sign_in == SignInSettings()
+    file.write_text(f"{good}auth: {{session: 1h}}\n")
+    assert await live.reload([file]) == []
+    assert live.project.sign_in == SignInSettings(session="1h")
+    file.write_text(f"{good}auth: {{session: soon}}\n")
+    (fault,) = await live.reload([file])
+    assert (fault.path, fault.severity) == ("auth.session", "error")
+    assert live.project.sign_in == SignInSettings(session="1h")
 
 
 async def test_connections_are_made_anew_only_when_their_settings_may_have_changed(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from hub.errors import InvalidSetting
+from hub.process.parts import open_journal
 from hub.settings import Settings
 
 
@@ -24,6 +26,29 @@ def test_variables_replace_defaults_and_empty_ones_do_not_count() -> None:
     assert settings.port == 9090
     assert settings.state == Path.cwd() / "here"
     assert settings.smtp_port == 1025
+
+
+def test_how_long_things_are_kept_and_whether_trees_are_edited() -> None:
+    settings = Settings.read({})
+    assert (settings.journal_retention.days, settings.audit_retention.days) == (30, 400)
+    assert settings.edit_trees is False
+    settings = Settings.read(
+        {"HUB_JOURNAL_RETENTION": "2h", "HUB_AUDIT_RETENTION": "1000 days", "HUB_EDIT_TREES": "Yes"}
+    )
+    assert settings.journal_retention == timedelta(hours=2)
+    assert settings.audit_retention.days == 1000
+    assert settings.edit_trees is True
+    with pytest.raises(InvalidSetting, match=r"HUB_AUDIT_RETENTION is '5m'; it is at least 1 hour"):
+        Settings.read({"HUB_AUDIT_RETENTION": "5m"})
+    with pytest.raises(InvalidSetting, match=r"HUB_EDIT_TREES is 'maybe'; it is yes or no"):
+        Settings.read({"HUB_EDIT_TREES": "maybe"})
+
+
+async def test_the_journal_keeps_things_for_as_long_as_the_settings_say(tmp_path: Path) -> None:
+    settings = Settings.read({"HUB_JOURNAL_RETENTION": "2 days", "HUB_AUDIT_RETENTION": "3 days"})
+    journal = await open_journal(settings, tmp_path)
+    assert (journal.retention.days, journal.audit.retention.days) == (2, 3)
+    await journal.close()
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "80a", "http", "８０", "1e3"])

@@ -54,6 +54,20 @@ def test_saving_replaces_the_whole_file(files: TreeFiles, folder: Path) -> None:
     assert [path.name for path in (folder / "trees").iterdir()] == ["shop.yaml"]
 
 
+def test_where_trees_are_only_read_none_is_saved(folder: Path) -> None:
+    project: Project = load_project(folder, {})
+    files = TreeFiles(folder, lambda: project, may_write=False)
+    found = files.read("shop")
+    assert found is not None
+    assert (found.text, found.writable) == (TREE, False)
+    text = TREE.replace("log: paid", "log: thanks")
+    for name, written, was in (("shop", text, found.etag), ("other", "tree: other", None)):
+        with pytest.raises(Conflict, match=r"only read at this hub.*HUB_EDIT_TREES=yes"):
+            files.write(name, written, was)
+    assert [path.name for path in (folder / "trees").iterdir()] == ["shop.yaml"]
+    assert (folder / "trees" / "shop.yaml").read_text() == TREE
+
+
 def test_what_has_changed_meanwhile_is_kept(files: TreeFiles, folder: Path) -> None:
     was = etag(files)
     theirs = TREE.replace("log: paid", "log: theirs")
