@@ -15,7 +15,7 @@ test: setup lint  ## lint, then every test; one file: make test ARGS=tests/unit/
 ifeq ($(ARGS),)
 	@$(BIN)/python scripts/browser.py
 	$(BIN)/python -m pytest tests/ui -n 2
-	$(BIN)/python -m pytest --ignore=tests/ui -n 2 --dist loadgroup
+	$(BIN)/python -m pytest --ignore=tests/ui -n 2 --dist loadgroup --no-loadscope-reorder
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import settings
 
 from tests import kafka
+from tests.journals import copied_journals
+
+__all__ = ["copied_journals"]
 
 ROOM = Path(__file__).parent
 
@@ -27,6 +30,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = _group(item)
         if group is not None:
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def order_groups(items: list[pytest.Item]) -> None:
+    """What is given out whole comes first, and the longest of it before all else.
+
+    The many small tests that are left then fill all processes up to the same moment.
+    """
+    items.sort(key=lambda item: {"kafka": 0, None: 2}.get(_group(item), 1))
 
 
 def _group(item: pytest.Item) -> str | None:

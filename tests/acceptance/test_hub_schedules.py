@@ -18,7 +18,7 @@ do:
 
 
 def schedules(hub: HubProcess) -> dict[str, Any]:
-    return {item["id"]: item for item in hub.json("schedules", "list")["items"]}
+    return {item["id"]: item for item in hub.get("/api/schedules")["items"]}
 
 
 def test_schedules_follow_the_files_and_outlive_the_hub(project: Path) -> None:

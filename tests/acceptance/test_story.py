@@ -6,7 +6,6 @@ import random
 import shutil
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.acceptance.hub_process import ROOT, HubProcess
@@ -47,11 +46,11 @@ def test_the_tour(examples: Path) -> None:
         waits_for(hub, "verified")
 
         (link,) = mail["links"]
-        page = httpx.get(link, trust_env=False)
+        page = hub.client.get(link)
         assert page.status_code == 200
         assert "<form" in page.text
         waits_for(hub, "verified")
-        assert httpx.post(link, trust_env=False).status_code == 200
+        assert hub.client.post(link).status_code == 200
         waits_for(hub, "delay")
 
         hub.hub("runs", "forward", RUN, "7d")
