@@ -163,11 +163,13 @@ async def _one_round(page: Any, url: str, frames: dict[str, list[list[float]]]) 
             await page.mouse.wheel(0, 60 if step < 15 else -60)
             await page.wait_for_timeout(16)
         await page.keyboard.up("Control")
-    card = page.locator('.react-flow__node[data-id="do[24].fallback[0]"]')
-    await page.get_by_role("button", name="Show all").click()
-    await page.wait_for_timeout(500)
-    await page.keyboard.press("Escape")
-    await card.click()
+    card = page.locator('.node[data-path="do[24].fallback[0]"]')
+    async with watched("show all"):
+        await page.get_by_role("button", name="Show all").click()
+        await page.wait_for_timeout(500)
+    async with watched("go to one"):
+        await card.dblclick()
+        await page.wait_for_timeout(500)
     async with watched("choose"):
         for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight"):
             await page.keyboard.press(key)

@@ -35,7 +35,7 @@ def until_waiting(hub: HubProcess, run: str, what: str) -> None:
 
 def card(page: Page, path: str) -> Locator:
     """The card of the node of that path on the canvas."""
-    return page.locator(f'.react-flow__node[data-id="{path}"]')
+    return page.locator(f'.node[data-path="{path}"]')
 
 
 def choose(page: Page, path: str) -> None:

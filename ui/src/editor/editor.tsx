@@ -4,6 +4,7 @@ import {
   type ClipboardEvent,
   lazy,
   Suspense,
+  startTransition,
   useCallback,
   useEffect,
   useMemo,
@@ -17,18 +18,21 @@ import type { Tree } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/link";
 import { Empty, Page, Segments, Skeleton } from "../parts/parts";
-import { Canvas, type Mark } from "../tree/canvas";
+import { Canvas } from "../tree/canvas";
+import type { Mark } from "../tree/mark";
 import { isObject, type OutlineNode, pathOf, walk } from "../tree/outline";
 import { marksOf, momentsOf, Scrub } from "../tree/past";
 import { TrialPanel, type Tried } from "../trial/panel";
 import { changesOf } from "./changes";
-import { difference, type Edited } from "./edits";
+import { difference } from "./difference";
+import type { Edited } from "./edits";
 import { NodeForm } from "./form";
 import { KeysDialog, onEditorKey } from "./keys";
+import { lineEnd } from "./lines";
 import { DRAGGED_VERB, Palette } from "./palette";
 import { wrappings } from "./pieces";
 import { Faults, faultsOf, ownerOf, SaveProblem } from "./problems";
-import { lineEnd, nodeAt, placeAt, read, UNREAD } from "./source";
+import { nodeAt, placeAt, read, UNREAD } from "./source";
 import { spanOf, valueAt } from "./spots";
 import type { TextHandle } from "./text";
 import { NodeTools } from "./tools";
@@ -135,7 +139,7 @@ export function Editor({
 
   function closePalette() {
     setPalette(null);
-    canvas.current?.querySelector<HTMLElement>(".react-flow__node.selected")?.focus();
+    canvas.current?.querySelector<HTMLElement>(".node[aria-current]")?.focus();
   }
 
   function tryOut() {
@@ -323,14 +327,17 @@ export function Editor({
               diagnostics={diagnostics}
               onText={(next, isTyped) => {
                 latest.current = next;
-                setText(next);
+                // What is typed is shown by the text itself; the rest of the page may follow.
+                if (isTyped) startTransition(() => setText(next));
+                else setText(next);
                 if (isTyped) typed(next);
                 else changed(next);
               }}
               onLeave={settle}
               onCursor={(offset) => {
+                if (source.text !== latest.current) return;
                 const places = [...nodes.values()].map((one) => one.place);
-                const place = placeAt(read(latest.current), offset, places);
+                const place = placeAt(source, offset, places);
                 if (place) select(pathOf(place), { scroll: false });
               }}
             />

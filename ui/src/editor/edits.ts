@@ -19,16 +19,8 @@ import {
 } from "yaml";
 import type { Json } from "../api/types";
 import type { Place } from "../tree/outline";
-import {
-  contentEnd,
-  itemSpan,
-  lineEnd,
-  nodeAt,
-  pairOf,
-  pairSpan,
-  read,
-  type Source,
-} from "./source";
+import { lineEnd } from "./lines";
+import { contentEnd, itemSpan, nodeAt, pairOf, pairSpan, read, type Source } from "./source";
 
 /** The text after the change, and the place of what it was about. */
 export interface Edited {
@@ -362,22 +354,4 @@ export function wrap(source: Source, place: Place, outer: (inner: string) => str
     ),
     place,
   };
-}
-
-/** The smallest piece in which two texts differ. */
-export function difference(
-  before: string,
-  after: string,
-): { from: number; to: number; insert: string } {
-  let from = 0;
-  const shorter = Math.min(before.length, after.length);
-  while (from < shorter && before[from] === after[from]) from++;
-  let end = 0;
-  while (
-    end < shorter - from &&
-    before[before.length - 1 - end] === after[after.length - 1 - end]
-  ) {
-    end++;
-  }
-  return { from, to: before.length - end, insert: after.slice(from, after.length - end) };
 }

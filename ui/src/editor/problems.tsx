@@ -3,7 +3,7 @@
 import type { Problem } from "../api/client";
 import type { Diagnostic } from "../api/types";
 import { Icon } from "../parts/icons";
-import type { Mark } from "../tree/canvas";
+import type { Mark } from "../tree/mark";
 import type { OutlineNode } from "../tree/outline";
 
 /** The node that a place in the document is part of. */

@@ -17,6 +17,8 @@ import {
 } from "yaml";
 import type { Diagnostic, JsonObject } from "../api/types";
 import { isObject, type Place } from "../tree/outline";
+import { lineEnd, lineStart } from "./lines";
+import { patched } from "./patch";
 
 export interface Source {
   text: string;
@@ -31,19 +33,39 @@ export interface Source {
 const SLICE = 8;
 
 let latest: Source | null = null;
+/** The last one without faults, from which the next one may follow. */
+let sound: Source | null = null;
 
 /** Read a text; the last one that was read is remembered. Nobody may change what it gives. */
 export function read(text: string): Source {
-  if (latest?.text === text) return latest;
+  const known = recalled(text);
+  if (known) return known;
+  return remembered(readWhole(text));
+}
+
+/** Read a text without a thought of those before. */
+export function readWhole(text: string): Source {
   const reading = new Reading(text);
   for (const _ of reading.steps());
-  latest = reading.end();
-  return latest;
+  return reading.end();
+}
+
+function recalled(text: string): Source | null {
+  if (latest?.text === text) return latest;
+  const source = sound && patched(sound, text);
+  return source && remembered(source);
+}
+
+function remembered(source: Source): Source {
+  latest = source;
+  if (source.faults.length === 0) sound = source;
+  return source;
 }
 
 /** Read a text piece by piece, so that a long one holds up no frame. Null when it is given up. */
 export async function readSoon(text: string, signal: AbortSignal): Promise<Source | null> {
-  if (latest?.text === text) return latest;
+  const known = recalled(text);
+  if (known) return known;
   const reading = new Reading(text);
   let began = performance.now();
   for (const _ of reading.steps()) {
@@ -54,8 +76,7 @@ export async function readSoon(text: string, signal: AbortSignal): Promise<Sourc
   }
   await new Promise((go) => setTimeout(go));
   if (signal.aborted) return null;
-  latest = reading.end();
-  return latest;
+  return remembered(reading.end());
 }
 
 /** What `parseDocument` of the YAML library does, in steps. */
@@ -84,8 +105,13 @@ class Reading {
     if (another) faults.push(this.fault(another.range[0], "a tree's file holds one document"));
     let value: JsonObject = {};
     if (faults.length === 0) {
-      const plain = document.toJS({ maxAliasCount: 100 });
-      if (isObject(plain)) value = plain;
+      try {
+        const plain = document.toJS({ maxAliasCount: 100 });
+        if (isObject(plain)) value = plain;
+      } catch (error) {
+        // A name that nothing has, or too much by names.
+        faults.push(this.fault(0, (error as Error).message));
+      }
     }
     return { text: this.text, document, lines: this.lines, value, faults };
   }
@@ -128,17 +154,6 @@ export function pairOf(map: YAMLMap, key: string): Pair<Node, Node | null> | nul
       return pair as Pair<Node, Node | null>;
   }
   return null;
-}
-
-/** The offset at which the line begins. */
-export function lineStart(text: string, offset: number): number {
-  return text.lastIndexOf("\n", offset - 1) + 1;
-}
-
-/** The offset behind the line, its end included. */
-export function lineEnd(text: string, offset: number): number {
-  const end = text.indexOf("\n", offset);
-  return end < 0 ? text.length : end + 1;
 }
 
 /** Where the content of a node ends, without what is blank or comment behind it. */

@@ -2,7 +2,8 @@
 
 import type { Json, JsonObject } from "../api/types";
 import { isObject, type OutlineNode, type Place } from "../tree/outline";
-import { contentEnd, lineEnd, lineStart, nodeAt, type Source } from "./source";
+import { lineEnd, lineStart } from "./lines";
+import { contentEnd, nodeAt, type Source } from "./source";
 
 /** Where something new goes: into a node that holds a list, otherwise beside it. */
 export function spotFor(

@@ -1,65 +1,38 @@
 /** A tree, drawn: pan, zoom, and walk through it with the arrow keys. */
 
 import {
-  Background,
-  BackgroundVariant,
-  type Edge,
-  Handle,
-  MiniMap,
-  type Node,
-  type NodeProps,
-  Position,
-  ReactFlow,
-  ReactFlowProvider,
-  useReactFlow,
-} from "@xyflow/react";
-import "@xyflow/react/dist/base.css";
-import {
   type ClipboardEvent,
   type DragEvent,
   type KeyboardEvent,
-  memo,
   type ReactNode,
-  useCallback,
   useEffect,
+  useId,
+  useLayoutEffect,
   useMemo,
   useRef,
   useState,
+  useSyncExternalStore,
 } from "react";
-import { Icon } from "../parts/icons";
-import { StatusSign, toneOf, wordOf } from "../parts/status";
-import { Countdown } from "../parts/time";
-import { useTheme } from "../theme";
+import "../style/canvas.css";
+import { Bar } from "./bar";
+import { Card } from "./card";
 import { FindBar, isSought } from "./find";
-import { iconOf } from "./kinds";
-import { type Direction, layout, type Placed } from "./layout";
+import { listen } from "./gestures";
+import { neighbour, ZOOMS } from "./keyboard";
+import { boxAround, boxOf, CARD, type Direction, layout, type Placed } from "./layout";
+import { Lines } from "./lines";
+import { TreeMap } from "./map";
+import { type Mark, NO_MARK } from "./mark";
 import type { OutlineNode } from "./outline";
+import { isWithin, Viewport } from "./viewport";
 
-export const CARD = { width: 236, height: 62 };
 const DIRECTION = "hub.direction";
-
-/** What is known of a node beside its definition. */
-export interface Mark {
-  status?: string | undefined;
-  /** When what it waits for is over. */
-  until?: string | null | undefined;
-  /** The run's own time, where that is not the clock on the wall. */
-  now?: number | undefined;
-  note?: string | undefined;
-  fault?: { severity: "error" | "warning"; message: string } | undefined;
-}
-
-interface CardData extends Record<string, unknown> {
-  node: OutlineNode;
-  mark: Mark;
-  direction: Direction;
-  isRoot: boolean;
-  isDropTarget: boolean;
-  isDraggable: boolean;
-  isFound: boolean;
-}
-
-type CardNode = Node<CardData, "card">;
+/** Up to that many cards are all drawn, wherever one looks. */
+const FEW = 60;
+/** From that many on, there is a map of the whole. */
+const MANY = 14;
+/** How far the dots of the ground are from each other. */
+const DOTS = 20;
 
 export interface CanvasProps {
   roots: OutlineNode[];
@@ -79,23 +52,7 @@ export interface CanvasProps {
   empty?: ReactNode;
 }
 
-export function Canvas(props: CanvasProps) {
-  return (
-    <ReactFlowProvider>
-      <Drawing {...props} />
-    </ReactFlowProvider>
-  );
-}
-
-function rememberedDirection(): Direction {
-  try {
-    return localStorage.getItem(DIRECTION) === "down" ? "down" : "across";
-  } catch {
-    return "across";
-  }
-}
-
-function Drawing({
+export function Canvas({
   roots,
   marks,
   selected,
@@ -109,18 +66,20 @@ function Drawing({
   onClipboard,
   empty,
 }: CanvasProps) {
-  const flow = useReactFlow<CardNode>();
+  const [viewport] = useState(() => new Viewport());
   const frame = useRef<HTMLDivElement>(null);
+  const plane = useRef<HTMLDivElement>(null);
   const [direction, setDirection] = useState<Direction>(rememberedDirection);
   const [dropAt, setDropAt] = useState<string | null>(null);
   const [sought, setSought] = useState<string | null>(null);
-  const theme = useTheme();
-  const placed = useMemo(() => layout(roots, direction, CARD), [roots, direction]);
+  const help = useId();
+  const placed = useMemo(() => layout(roots, direction), [roots, direction]);
+  const whole = useMemo(() => boxAround(placed), [placed]);
+  viewport.hold(whole);
   const shape = useMemo(
     () => direction + placed.map(({ node }) => node.path).join("\n"),
     [placed, direction],
   );
-
   const found = useMemo(
     () =>
       sought === null
@@ -128,90 +87,66 @@ function Drawing({
         : placed.filter(({ node }) => isSought(node, sought)).map(({ node }) => node.path),
     [placed, sought],
   );
-  const drawn = useRef(new Map<string, CardNode>());
-  const nodes = useMemo<CardNode[]>(() => {
-    const before = drawn.current;
-    const isFound = new Set(found);
-    const all = placed.map((one) => {
-      const { node, parent } = one;
-      const path = node.path;
-      const mark = marks?.get(path) ?? NO_MARK;
-      const made = cardOf(one, {
-        node,
-        mark,
-        direction,
-        isRoot: parent === null,
-        isDropTarget: dropAt === path,
-        isDraggable: !!onDragCard && parent !== null,
-        isFound: isFound.has(path),
-      });
-      made.selected = path === selected;
-      // What has not changed keeps its identity, so that it is not drawn again.
-      const old = before.get(path);
-      return old && isSameCard(old, made) ? old : made;
+
+  function reveal(path: string | null) {
+    const one = placed.find(({ node }) => node.path === path);
+    if (one) viewport.reveal(boxOf(one));
+  }
+  const keep = useRef(() => {});
+  keep.current = () => reveal(selected);
+  const open = useRef(() => {});
+  open.current = () => {
+    const [root] = placed;
+    if (root) viewport.open(boxOf(root), direction === "across");
+  };
+  // In a window of another size it is shown as before, unless one has moved it oneself.
+  const way = useRef<"opened" | "whole" | "moved">("opened");
+  useLayoutEffect(() => {
+    const ground = plane.current;
+    if (!ground) return;
+    const { width, height } = ground.getBoundingClientRect();
+    viewport.resize(width, height);
+    const watch = new ResizeObserver(([entry]) => {
+      if (!entry) return;
+      const wasHidden = viewport.size.width === 0;
+      viewport.resize(entry.contentRect.width, entry.contentRect.height);
+      if (way.current === "whole") viewport.showAll(0);
+      else if (wasHidden || (way.current === "opened" && viewport.isLegible())) open.current();
+      else keep.current();
     });
-    drawn.current = new Map(all.map((one) => [one.id, one]));
-    return all;
-  }, [placed, marks, selected, direction, dropAt, onDragCard, found]);
-  const lines = useRef(new Map<string, Edge>());
-  const edges = useMemo<Edge[]>(() => {
-    const before = lines.current;
-    const all = placed.flatMap(({ node, parent }) => {
-      if (!parent) return [];
-      const status = marks?.get(node.path)?.status;
-      const className = status && status !== "pending" ? `reached tone-${toneOf(status)}` : "";
-      const id = `${parent.path} ${node.path}`;
-      const old = before.get(id);
-      return [old?.className === className ? old : lineOf(id, parent, node, className)];
+    watch.observe(ground);
+    const ended = listen(ground, viewport, () => {
+      way.current = "moved";
     });
-    lines.current = new Map(all.map((one) => [one.id, one]));
-    return all;
-  }, [placed, marks]);
+    return () => {
+      watch.disconnect();
+      viewport.stop();
+      ended();
+    };
+  }, [viewport]);
+  // It is opened when it comes and when it is turned, not at each change of it.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: as said above
+  useLayoutEffect(() => {
+    way.current = "opened";
+    open.current();
+  }, [direction, roots.length === 0]);
 
   const hasFocus = useRef(false);
-  /** The size of the plane; to ask the document each time would make it lay everything out. */
-  const size = useRef({ width: 0, height: 0 });
-  const show = useCallback(
-    (isSmooth: boolean) => fit(flow, size.current, placed, isSmooth ? 220 : 0),
-    [flow, placed],
-  );
-  // The whole tree is shown when it is opened or turned, not at each change of it.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: as said above
-  useEffect(() => {
-    const timer = window.setTimeout(() => show(false), 0);
-    return () => window.clearTimeout(timer);
-  }, [direction, roots.length === 0]);
-  // In a window of another size it is shown whole again, unless one has moved it oneself.
-  const isMoved = useRef(false);
-  const showAgain = useRef(show);
-  showAgain.current = show;
-  useEffect(() => {
-    const plane = frame.current?.querySelector(".canvas-plane");
-    if (!plane) return;
-    const watch = new ResizeObserver(([entry]) => {
-      if (entry) size.current = entry.contentRect;
-      if (!isMoved.current) showAgain.current(false);
-    });
-    watch.observe(plane);
-    return () => watch.disconnect();
-  }, []);
-  // When the tree has changed its shape, what is selected stays in sight.
+  // When the tree has changed its shape, what is selected stays in sight, and the focus goes with
+  // it, also when the card that had it is gone, so that the next key finds its way.
   // biome-ignore lint/correctness/useExhaustiveDependencies: only when the shape changes
   useEffect(() => {
-    keepInSight(flow, size.current, placed, selected);
-    // The focus goes with what is selected, also when the card that had it is gone, so that the
-    // next key finds its way. A new card may take some frames to be there.
-    let frames = 60;
-    let waiting = 0;
-    function follow() {
-      const at = document.activeElement;
-      const isOnCards = at === document.body || !!at?.classList.contains("react-flow__node");
-      if (!selected || !hasFocus.current || !isOnCards) return;
-      if (!focusOn(selected) && frames-- > 0) waiting = requestAnimationFrame(follow);
-    }
-    follow();
-    return () => cancelAnimationFrame(waiting);
+    reveal(selected);
+    const at = document.activeElement;
+    const isOnCards = at === document.body || !!at?.classList.contains("node");
+    if (selected && hasFocus.current && isOnCards) focusOn(selected);
   }, [shape, selected]);
+
+  function focusOn(path: string) {
+    frame.current
+      ?.querySelector<HTMLElement>(`.node[data-path="${CSS.escape(path)}"]`)
+      ?.focus({ preventScroll: true });
+  }
 
   function turn() {
     const next = direction === "across" ? "down" : "across";
@@ -223,35 +158,41 @@ function Drawing({
     }
   }
 
-  function focusOn(path: string): boolean {
-    const card = frame.current?.querySelector<HTMLElement>(
-      `.react-flow__node[data-id="${CSS.escape(path)}"]`,
-    );
-    card?.focus({ preventScroll: true });
-    return !!card;
+  function showAll() {
+    way.current = "whole";
+    viewport.showAll(220);
   }
 
   function onKeyDown(event: KeyboardEvent) {
+    const target = event.target as Element;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "f") {
       event.preventDefault();
       event.stopPropagation();
       setSought(sought ?? "");
       return;
     }
+    const isPlain = !event.altKey && !event.ctrlKey && !event.metaKey;
     const zoom = ZOOMS[event.key];
-    if (zoom && !(event.target as Element).closest("input, select, textarea")) {
+    if (zoom && isPlain && !target.closest("input, select, textarea")) {
       event.preventDefault();
-      if (zoom === "in") flow.zoomIn({ duration: 120 });
-      else if (zoom === "out") flow.zoomOut({ duration: 120 });
-      else show(true);
+      way.current = "moved";
+      if (zoom === "in") viewport.zoomBy(1.25, 120);
+      else if (zoom === "out") viewport.zoomBy(0.8, 120);
+      else showAll();
       return;
     }
-    const step = neighbour(event.key, direction, placed, selected);
-    if (step && !event.altKey && !event.ctrlKey && !event.metaKey) {
+    const step = isPlain && neighbour(event.key, direction, placed, selected);
+    if (step && target.closest(".canvas-plane")) {
       event.preventDefault();
       event.stopPropagation();
       onSelect(step);
-      focusOn(step);
+      return;
+    }
+    const focused = target.classList.contains("node") ? pathUnder(target) : null;
+    if (focused && focused !== selected && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      event.stopPropagation();
+      onSelect(focused);
       return;
     }
     onKey?.(event, selected);
@@ -262,8 +203,12 @@ function Drawing({
       className={`canvas ${direction}`}
       ref={frame}
       onKeyDown={onKeyDown}
-      onFocus={() => {
+      onFocus={(event) => {
         hasFocus.current = true;
+        const { target } = event;
+        if (target.classList.contains("node") && target.matches(":focus-visible")) {
+          reveal(pathUnder(target));
+        }
       }}
       onBlur={(event) => {
         const next = event.relatedTarget;
@@ -272,48 +217,17 @@ function Drawing({
       onCopy={(event) => onClipboard?.(event, selected)}
       onCut={(event) => onClipboard?.(event, selected)}
       onPaste={(event) => onClipboard?.(event, selected)}
-      onDragStart={(event) => {
-        const path = pathUnder(event.target);
-        if (path && onDragCard) onDragCard(path, event.dataTransfer);
-      }}
       role="group"
       aria-label={label}
     >
-      <div className="canvas-bar">
-        {tools}
-        <span className="grow" />
-        <button
-          type="button"
-          className="icon-button"
-          onClick={() => setSought(sought === null ? "" : null)}
-          aria-label="Find"
-          aria-pressed={sought !== null}
-          title="Find (Ctrl F)"
-        >
-          <Icon name="search" />
-        </button>
-        <button
-          type="button"
-          className="icon-button"
-          onClick={turn}
-          aria-label={direction === "across" ? "Lay out downwards" : "Lay out across"}
-          title={direction === "across" ? "Lay out downwards" : "Lay out across"}
-        >
-          <Icon name={direction === "across" ? "downward" : "across"} />
-        </button>
-        <button
-          type="button"
-          className="icon-button"
-          onClick={() => {
-            isMoved.current = false;
-            show(true);
-          }}
-          aria-label="Show all"
-          title="Show all"
-        >
-          <Icon name="fit" />
-        </button>
-      </div>
+      <Bar
+        tools={tools}
+        direction={direction}
+        isFinding={sought !== null}
+        onFind={() => setSought(sought === null ? "" : null)}
+        onTurn={turn}
+        onShowAll={showAll}
+      />
       <div className="canvas-plane">
         {sought !== null && (
           <FindBar
@@ -329,20 +243,26 @@ function Drawing({
           />
         )}
         {roots.length === 0 && empty}
-        <ReactFlow<CardNode>
-          nodes={nodes}
-          edges={edges}
-          nodeTypes={KINDS}
-          colorMode={theme}
-          onNodeClick={(_, node) => onSelect(node.id)}
-          onPaneClick={() => onSelect(null)}
-          onMoveStart={(event) => {
-            if (event) isMoved.current = true;
+        <span id={help} hidden>
+          Arrow keys go from node to node.
+        </span>
+        {/* biome-ignore lint/a11y/noStaticElementInteractions: all of it is done by keys as well */}
+        {/* biome-ignore lint/a11y/useKeyWithClickEvents: Enter and the arrow keys choose */}
+        <div
+          className="plane"
+          ref={plane}
+          onClick={(event) => onSelect(pathUnder(event.target))}
+          onDoubleClick={(event) => {
+            // What is too small to be read is gone to.
+            const path = pathUnder(event.target);
+            const one = placed.find(({ node }) => node.path === path);
+            if (!one || viewport.scene.detail === "all") return;
+            way.current = "moved";
+            viewport.centre({ x: one.x + CARD.width / 2, y: one.y + CARD.height / 2 }, 1, 220);
           }}
-          onNodesChange={(changes) => {
-            for (const change of changes) {
-              if (change.type === "select" && change.selected) onSelect(change.id);
-            }
+          onDragStart={(event) => {
+            const path = pathUnder(event.target);
+            if (path && onDragCard) onDragCard(path, event.dataTransfer);
           }}
           onDragOver={(event) => {
             if (!onDropOn) return;
@@ -362,261 +282,127 @@ function Drawing({
               onDropOn(path, event.dataTransfer, within(event));
             }
           }}
-          onlyRenderVisibleElements={placed.length > 120}
-          nodesDraggable={false}
-          nodesConnectable={false}
-          elementsSelectable
-          edgesFocusable={false}
-          deleteKeyCode={null}
-          multiSelectionKeyCode={null}
-          selectionKeyCode={null}
-          minZoom={0.1}
-          maxZoom={1.6}
-          panOnScroll
-          zoomOnDoubleClick={false}
-          proOptions={{ hideAttribution: true }}
-          ariaLabelConfig={{
-            "node.a11yDescription.default": "Arrow keys go from node to node.",
-            "node.a11yDescription.keyboardDisabled": "Arrow keys go from node to node.",
-          }}
         >
-          <Background variant={BackgroundVariant.Dots} gap={20} size={1.2} />
-          {placed.length > 14 && (
-            <MiniMap
-              pannable
-              zoomable
-              ariaLabel="The whole tree"
-              nodeClassName={(node: CardNode) => `mini tone-${toneOf(node.data.mark.status ?? "")}`}
-              nodeBorderRadius={10}
-            />
-          )}
-        </ReactFlow>
+          <Layer
+            viewport={viewport}
+            placed={placed}
+            marks={marks}
+            direction={direction}
+            selected={selected}
+            dropAt={dropAt}
+            found={found}
+            isDraggable={!!onDragCard}
+            help={help}
+          />
+        </div>
+        {placed.length > MANY && (
+          <TreeMap viewport={viewport} placed={placed} marks={marks} whole={whole} />
+        )}
       </div>
       {foot && <div className="canvas-foot">{foot}</div>}
     </div>
   );
 }
 
-const NO_MARK: Mark = {};
-const ZOOMS: Record<string, "in" | "out" | "all"> = {
-  "+": "in",
-  "=": "in",
-  "-": "out",
-  "0": "all",
-};
-
-function cardOf({ node, x, y }: Placed, data: CardData): CardNode {
-  const isAcross = data.direction === "across";
-  return {
-    // Told beforehand, or each card would be drawn once out of sight to be measured.
-    handles: [
-      isAcross
-        ? { type: "target", position: Position.Left, x: 0, y: CARD.height / 2 }
-        : { type: "target", position: Position.Top, x: CARD.width / 2, y: 0 },
-      isAcross
-        ? { type: "source", position: Position.Right, x: CARD.width, y: CARD.height / 2 }
-        : { type: "source", position: Position.Bottom, x: CARD.width / 2, y: CARD.height },
-    ],
-    id: node.path,
-    type: "card",
-    position: { x, y },
-    width: CARD.width,
-    height: CARD.height,
-    data,
-    draggable: false,
-    connectable: false,
-    ariaLabel: described(node, data.mark),
-  };
-}
-
-function lineOf(id: string, from: OutlineNode, to: OutlineNode, className: string): Edge {
-  return {
-    id,
-    source: from.path,
-    target: to.path,
-    type: "smoothstep",
-    pathOptions: { borderRadius: 10, offset: 14 },
-    focusable: false,
-    className,
-  } as Edge;
-}
-
-function isSameCard(one: CardNode, other: CardNode): boolean {
+/** What moves: cards and lines, as far as they are in sight. */
+function Layer({
+  viewport,
+  placed,
+  marks,
+  direction,
+  selected,
+  dropAt,
+  found,
+  isDraggable,
+  help,
+}: {
+  viewport: Viewport;
+  placed: Placed[];
+  marks: Map<string, Mark> | undefined;
+  direction: Direction;
+  selected: string | null;
+  dropAt: string | null;
+  found: string[];
+  isDraggable: boolean;
+  help: string;
+}) {
+  const layer = useRef<HTMLDivElement>(null);
+  const dots = useRef<HTMLDivElement>(null);
+  const { area, detail } = useSyncExternalStore(viewport.onScene, () => viewport.scene);
+  useLayoutEffect(() => {
+    function follow() {
+      const { view, isMoving } = viewport;
+      // At rest it stands on whole pixels, where letters are sharp.
+      const [x, y] = isMoving ? [view.x, view.y] : [Math.round(view.x), Math.round(view.y)];
+      if (layer.current) {
+        layer.current.style.transform = `translate(${x}px, ${y}px) scale(${view.zoom})`;
+        layer.current.classList.toggle("moving", isMoving);
+      }
+      if (dots.current) {
+        // Seen from far away there would be too many.
+        let gap = DOTS * view.zoom;
+        while (gap < DOTS * 0.7) gap *= 2;
+        dots.current.style.transform = `translate(${x % gap}px, ${y % gap}px)`;
+        const size = `${gap}px ${gap}px`;
+        if (dots.current.style.backgroundSize !== size) dots.current.style.backgroundSize = size;
+      }
+    }
+    follow();
+    return viewport.onMove(follow);
+  }, [viewport]);
+  const isFound = useMemo(() => new Set(found), [found]);
+  const isFew = placed.length <= FEW;
+  const entry = selected ?? placed[0]?.node.path;
   return (
-    one.selected === other.selected &&
-    one.position.x === other.position.x &&
-    one.position.y === other.position.y &&
-    one.ariaLabel === other.ariaLabel &&
-    isSameFlat(one.data, other.data, ["node", "mark"]) &&
-    isSameFlat(one.data.node, other.data.node, ["place", "children"]) &&
-    one.data.node.children.length === other.data.node.children.length &&
-    isSameFlat(one.data.mark, other.data.mark, ["fault"]) &&
-    one.data.mark.fault?.message === other.data.mark.fault?.message &&
-    one.data.mark.fault?.severity === other.data.mark.fault?.severity
+    <>
+      <div className="dots" ref={dots} />
+      <div className={`layer tells-${detail}`} ref={layer}>
+        <Lines placed={placed} marks={marks} direction={direction} area={area} />
+        {placed.map((one) => {
+          const { node, parent, x, y } = one;
+          const { path } = node;
+          if (!isFew && path !== selected && parent && !isWithin(boxOf(one), area)) return null;
+          return (
+            <Card
+              key={path}
+              node={node}
+              mark={marks?.get(path) ?? NO_MARK}
+              x={x}
+              y={y}
+              detail={detail}
+              isRoot={parent === null}
+              isSelected={path === selected}
+              isEntry={path === entry}
+              isDropTarget={path === dropAt}
+              isDraggable={isDraggable && parent !== null}
+              isFound={isFound.has(path)}
+              help={help}
+            />
+          );
+        })}
+      </div>
+    </>
   );
 }
 
-function isSameFlat(one: object, other: object, but: string[]): boolean {
-  const [a, b] = [one as Record<string, unknown>, other as Record<string, unknown>];
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...keys].every((key) => but.includes(key) || a[key] === b[key]);
-}
-
-function described(node: OutlineNode, mark: Mark): string {
-  return [
-    node.slot,
-    node.label,
-    node.summary,
-    mark.status && wordOf(mark.status),
-    mark.fault?.message,
-  ]
-    .filter(Boolean)
-    .join(", ");
+function rememberedDirection(): Direction {
+  try {
+    return localStorage.getItem(DIRECTION) === "down" ? "down" : "across";
+  } catch {
+    return "across";
+  }
 }
 
 function pathUnder(target: EventTarget): string | null {
-  const card = (target as Element).closest?.(".react-flow__node");
-  return card instanceof HTMLElement ? (card.dataset.id ?? null) : null;
+  const card = (target as Element).closest?.(".node");
+  return card instanceof HTMLElement ? (card.dataset.path ?? null) : null;
 }
 
 function within(event: DragEvent): { x: number; y: number } {
-  const card = (event.target as Element).closest(".react-flow__node")?.getBoundingClientRect();
+  const card = (event.target as Element).closest(".node")?.getBoundingClientRect();
   if (!card) return { x: 0.5, y: 1 };
   return {
     x: (event.clientX - card.left) / card.width,
     y: (event.clientY - card.top) / card.height,
   };
 }
-
-type Flow = ReturnType<typeof useReactFlow<CardNode>>;
-
-/** Everything in view, but never so small that it cannot be read: a large tree shows its beginning. */
-function fit(
-  flow: Flow,
-  { width, height }: { width: number; height: number },
-  placed: Placed[],
-  duration: number,
-): void {
-  if (width === 0 || placed.length === 0) return;
-  const left = Math.min(...placed.map((one) => one.x));
-  const top = Math.min(...placed.map((one) => one.y));
-  const right = Math.max(...placed.map((one) => one.x)) + CARD.width;
-  const bottom = Math.max(...placed.map((one) => one.y)) + CARD.height;
-  const margin = 28;
-  const whole = Math.min(
-    (width - 2 * margin) / (right - left),
-    (height - 2 * margin) / (bottom - top),
-  );
-  const zoom = Math.min(1, Math.max(0.5, whole));
-  const isWhole = whole >= zoom;
-  const root = placed[0];
-  const x = isWhole || !root ? (width - (left + right) * zoom) / 2 : margin - left * zoom;
-  const middle = root ? root.y + CARD.height / 2 : (top + bottom) / 2;
-  const y = isWhole ? (height - (top + bottom) * zoom) / 2 : height / 2 - middle * zoom;
-  flow.setViewport({ x, y, zoom }, { duration });
-}
-
-function keepInSight(
-  flow: Flow,
-  { width, height }: { width: number; height: number },
-  placed: Placed[],
-  path: string | null,
-): void {
-  const one = placed.find(({ node }) => node.path === path);
-  if (width === 0 || !one) return;
-  const { x, y, zoom } = flow.getViewport();
-  const left = one.x * zoom + x;
-  const top = one.y * zoom + y;
-  const margin = 16;
-  let dx = 0;
-  let dy = 0;
-  if (left < margin) dx = margin - left;
-  else if (left + CARD.width * zoom > width - margin) {
-    dx = width - margin - left - CARD.width * zoom;
-  }
-  if (top < margin) dy = margin - top;
-  else if (top + CARD.height * zoom > height - margin) {
-    dy = height - margin - top - CARD.height * zoom;
-  }
-  if (dx || dy) flow.setViewport({ x: x + dx, y: y + dy, zoom }, { duration: 160 });
-}
-
-/** The node that an arrow key leads to: to the parent, the first child, or a neighbour of its level. */
-function neighbour(
-  key: string,
-  direction: Direction,
-  placed: Placed[],
-  selected: string | null,
-): string | null {
-  const keys =
-    direction === "across"
-      ? { ArrowLeft: "up", ArrowRight: "in", ArrowUp: "before", ArrowDown: "after" }
-      : { ArrowUp: "up", ArrowDown: "in", ArrowLeft: "before", ArrowRight: "after" };
-  const way = (keys as Record<string, string>)[key];
-  if (!way) return null;
-  const here = placed.find(({ node }) => node.path === selected);
-  if (!here) return placed[0]?.node.path ?? null;
-  if (way === "up") return here.parent?.path ?? null;
-  if (way === "in") return here.node.children[0]?.path ?? null;
-  const level = placed
-    .filter(({ x, y }) => (direction === "across" ? x === here.x : y === here.y))
-    .sort((a, b) => (direction === "across" ? a.y - b.y : a.x - b.x));
-  const at = level.indexOf(here);
-  return level[at + (way === "after" ? 1 : -1)]?.node.path ?? null;
-}
-
-const Card = memo(function Card({ data, selected }: NodeProps<CardNode>) {
-  const { node, mark, direction, isRoot, isDropTarget, isDraggable, isFound } = data;
-  const tone = mark.status ? `tone-${toneOf(mark.status)}` : `group-${node.group}`;
-  const [enter, leave] =
-    direction === "across" ? [Position.Left, Position.Right] : [Position.Top, Position.Bottom];
-  return (
-    <div
-      className={[
-        "card-node",
-        tone,
-        mark.status ? `is-${mark.status}` : "",
-        selected ? "selected" : "",
-        mark.fault ? `fault-${mark.fault.severity}` : "",
-        isDropTarget ? "drop" : "",
-        isFound ? "found" : "",
-        isDraggable ? "nopan" : "",
-      ].join(" ")}
-      draggable={isDraggable}
-      title={mark.fault?.message}
-    >
-      {!isRoot && <Handle type="target" position={enter} isConnectable={false} />}
-      {node.slot && <span className="slot">{node.slot}</span>}
-      <span className="card-icon">
-        <Icon name={isRoot ? "events" : iconOf(node.verb)} size={17} />
-      </span>
-      <span className="card-text">
-        <span className="card-label clip">{node.label}</span>
-        {mark.status ? (
-          <span className="card-status">
-            <StatusSign status={mark.status} size={13} />
-            <span className="clip">
-              {wordOf(mark.status)}
-              {mark.note ? ` ${mark.note}` : ""}
-            </span>
-            {mark.until && (
-              <span className="card-until">
-                <Countdown until={mark.until} from={mark.now} />
-              </span>
-            )}
-          </span>
-        ) : (
-          <span className="card-summary clip">{node.summary}</span>
-        )}
-      </span>
-      {mark.fault && (
-        <span className={`card-fault ${mark.fault.severity}`}>
-          <Icon name="alert" size={14} />
-        </span>
-      )}
-      {node.children.length > 0 && <Handle type="source" position={leave} isConnectable={false} />}
-    </div>
-  );
-});
-
-const KINDS = { card: Card };

@@ -4,13 +4,9 @@
  */
 
 import type { OutlineNode } from "./outline";
+import type { Box } from "./viewport";
 
 export type Direction = "across" | "down";
-
-export interface Size {
-  width: number;
-  height: number;
-}
 
 export interface Placed {
   node: OutlineNode;
@@ -18,6 +14,9 @@ export interface Placed {
   x: number;
   y: number;
 }
+
+/** The size of a card. */
+export const CARD = { width: 236, height: 62 };
 
 const BETWEEN_SIBLINGS = { across: 14, down: 22 };
 const BETWEEN_LEVELS = { across: 38, down: 42 };
@@ -28,9 +27,9 @@ interface Outline {
   last: number[];
 }
 
-export function layout(roots: OutlineNode[], direction: Direction, size: Size): Placed[] {
-  const breadth = direction === "across" ? size.height : size.width;
-  const depth = direction === "across" ? size.width : size.height;
+export function layout(roots: OutlineNode[], direction: Direction): Placed[] {
+  const breadth = direction === "across" ? CARD.height : CARD.width;
+  const depth = direction === "across" ? CARD.width : CARD.height;
   const gap = BETWEEN_SIBLINGS[direction];
   const step = depth + BETWEEN_LEVELS[direction];
   const shifts = new Map<OutlineNode, number>();
@@ -65,6 +64,23 @@ export function layout(roots: OutlineNode[], direction: Direction, size: Size): 
     put(root, null, 0, offsets[index] ?? 0);
   });
   return placed;
+}
+
+export function boxOf({ x, y }: Placed): Box {
+  return { left: x, top: y, right: x + CARD.width, bottom: y + CARD.height };
+}
+
+/** The box around all of them. */
+export function boxAround(placed: Placed[]): Box {
+  const box = { left: 0, top: 0, right: 1, bottom: 1 };
+  placed.forEach((one, index) => {
+    const { left, top, right, bottom } = boxOf(one);
+    box.left = index ? Math.min(box.left, left) : left;
+    box.top = index ? Math.min(box.top, top) : top;
+    box.right = index ? Math.max(box.right, right) : right;
+    box.bottom = index ? Math.max(box.bottom, bottom) : bottom;
+  });
+  return box;
 }
 
 /** How far each of the neighbours must stand from the first. */

@@ -4,7 +4,7 @@ import { useEffect, useState } from "react";
 import type { NodeState, Run } from "../api/types";
 import { Icon } from "../parts/icons";
 import { brief, exact, span } from "../parts/time";
-import type { Mark } from "./canvas";
+import type { Mark } from "./mark";
 import { definedPath, type OutlineNode, walk } from "./outline";
 
 /** The moments at which something began or ended in the run. */
