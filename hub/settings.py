@@ -22,10 +22,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `state` is the folder of the embedded parts' state, by default `.hub` in the project; it is
     taken from the working directory when it is relative. `base_url` is what links to the hub begin
-    with, where it is reached under another address than the one that it listens on. `journal_url`
-    is a database for the journal instead of a file in `state`; `journal_retention` is how long it
-    keeps a settled event, and so knows a duplicate of it, `audit_retention` how long its audit log
-    keeps an entry. `edit_trees` is whether trees may be saved through the API and the page.
+    with, where it is reached under another address than the one that it listens on. `temporal_ui` is
+    the address of Temporal's own page, where there is one; in `hub dev` it is the embedded one, on
+    `temporal_ui_port`. `journal_url` is a database for the journal instead of a file in `state`;
+    `journal_retention` is how long it keeps a settled event, and so knows a duplicate of it,
+    `audit_retention` how long its audit log keeps an entry. `edit_trees` is whether trees may be saved
+    through the API and the page.
 
     `secret_key` is what the keys of links are derived from, the same in all processes;
     `old_secret_keys` are those of before, whose links are still good. `health_port` is where
@@ -54,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     health_port: int | None = None
     state: Path | None = None
     base_url: str | None = None
+    temporal_ui: str | None = None
     journal_url: str | None = None
     journal_retention: timedelta = timedelta(days=30)
     audit_retention: timedelta = timedelta(days=400)
@@ -197,6 +200,7 @@ _PORTS = ("port", "temporal_port", "temporal_ui_port", "smtp_port", "kafka_port"
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "state": _folder,
     "base_url": _address,
+    "temporal_ui": _address,
     "journal_retention": _keeping,
     "audit_retention": _keeping,
     "edit_trees": _yes_or_no,

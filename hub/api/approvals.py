@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -18,9 +18,10 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from hub.access import Caller
 from hub.api.actors import audited
+from hub.api.approval_counts import ApprovalCounter, ApprovalCounts, is_overdue
 from hub.api.body import read_body, read_headers
 from hub.api.callers import caller_of
-from hub.api.guards import APPROVER, VIEWER_OR_APPROVER
+from hub.api.guards import APPROVER, VIEWER_OR_APPROVER, lets
 from hub.api.services import Services
 from hub.errors import BadRequest, Forbidden, NotFound
 from hub.payload import read_json
@@ -38,7 +39,8 @@ class ApprovalItem(msgspec.Struct, frozen=True, kw_only=True):
     """An approval. `waiting_on` are those who may still decide; once it is over, it says how.
 
     `by` and `delegations` say who decided, when and how; None while it is open, where the approval
-    itself tells.
+    itself tells. `due_at` is when its first reminder or escalation is due, None where it has neither;
+    one that is `overdue` is past that, or was asked more than a day ago where it has neither.
     """
 
     id: str
@@ -57,6 +59,8 @@ class ApprovalItem(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     by: list[Decided] | None = None
     delegations: list[PassedOn] | None = None
+    due_at: datetime | None = None
+    overdue: bool = False
 
 
 class ApprovalList(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +101,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
 
     @get(
         "/api/approvals",
-        opt=VIEWER_OR_APPROVER,
+        opt=lets(VIEWER_OR_APPROVER, "approval.see"),
         summary="Approvals, open or decided, of all or of one person",
         tags=["approvals"],
     )
@@ -115,7 +119,19 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
             over = await places.decided(person=whose, tree=tree, limit=limit, cursor=cursor)
             return ApprovalList(items=[_finished(one) for one in over.items], next=over.next)
         page = await places.list(person=whose, tree=tree, limit=limit, cursor=cursor)
-        return ApprovalList(items=[_item(one) for one in page.items], next=page.next)
+        now = datetime.now(UTC)
+        return ApprovalList(items=[_item(one, now) for one in page.items], next=page.next)
+
+    counter = ApprovalCounter(lambda: pending_approvals(services))
+
+    @get(
+        "/api/approvals/counts",
+        opt=VIEWER_OR_APPROVER,
+        summary="How many approvals are open, and how many of them overdue",
+        tags=["approvals"],
+    )
+    async def count_approvals() -> ApprovalCounts:
+        return await counter.counts()
 
     @get(
         "/api/approvals/{approval_id:str}",
@@ -130,7 +146,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/approvals/{approval_id:str}/decision",
-        opt=APPROVER,
+        opt=lets(APPROVER, "approval.approve", "approval.reject"),
         status_code=200,
         summary="Approve or reject",
         tags=["approvals"],
@@ -161,7 +177,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/approvals/{approval_id:str}/delegation",
-        opt=APPROVER,
+        opt=lets(APPROVER, "approval.delegate"),
         status_code=200,
         summary="Pass a decision on to somebody else",
         tags=["approvals"],
@@ -187,7 +203,7 @@ def approvals(services: Services) -> list[HTTPRouteHandler]:
         ):
             return await pending_approvals(services).delegate(run_id, delegation)
 
-    return [list_approvals, show_approval, decide, delegate]
+    return [list_approvals, count_approvals, show_approval, decide, delegate]
 
 
 def pending_approvals(services: Services) -> PendingApprovals:
@@ -205,7 +221,7 @@ def view_of(shown: ApprovalState | dict[str, Any]) -> dict[str, Any]:
     return {"details": None, "form": {}, **shown, "waiting_on": []}
 
 
-def _item(one: PendingApproval) -> ApprovalItem:
+def _item(one: PendingApproval, now: datetime) -> ApprovalItem:
     return ApprovalItem(
         id=_make_id(one.run_id, one.path, one.approval),
         run_id=one.run_id,
@@ -218,6 +234,8 @@ def _item(one: PendingApproval) -> ApprovalItem:
         quorum=one.quorum,
         approvals=one.approvals,
         waiting_on=one.waiting_on,
+        due_at=one.due_at,
+        overdue=is_overdue(one, now),
     )
 
 

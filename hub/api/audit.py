@@ -9,7 +9,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, QueryParameter
 
-from hub.api.guards import ADMIN
+from hub.api.guards import ADMIN, lets
 from hub.api.services import Services
 from hub.audit import AuditOutcome, AuditPage
 from hub.errors import BadRequest
@@ -20,7 +20,12 @@ __all__ = ["audit"]
 def audit(services: Services) -> list[HTTPRouteHandler]:
     """The route of the audit log."""
 
-    @get("/api/audit", opt=ADMIN, summary="Who changed what, newest first", tags=["access"])
+    @get(
+        "/api/audit",
+        opt=lets(ADMIN, "audit.see"),
+        summary="Who changed what, newest first",
+        tags=["access"],
+    )
     async def list_audit(
         who: FromQuery[str | None] = None,
         action: FromQuery[str | None] = None,

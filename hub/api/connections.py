@@ -10,7 +10,7 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from hub.api.guards import OPERATOR, VIEWER
+from hub.api.guards import OPERATOR, VIEWER, lets
 from hub.api.services import Services
 from hub.connections import ConnectionState
 from hub.errors import ActionFailed
@@ -38,13 +38,18 @@ class ConnectionTest(msgspec.Struct, frozen=True, kw_only=True):
 def connections(services: Services) -> list[HTTPRouteHandler]:
     """The routes of connections."""
 
-    @get("/api/connections", opt=VIEWER, summary="The project's connections", tags=["project"])
+    @get(
+        "/api/connections",
+        opt=lets(VIEWER, "connection.see"),
+        summary="The project's connections",
+        tags=["project"],
+    )
     async def list_connections() -> ConnectionList:
         return ConnectionList(items=await services.project().connections.states())
 
     @post(
         "/api/connections/{name:str}/test",
-        opt=OPERATOR,
+        opt=lets(OPERATOR, "connection.test"),
         status_code=200,
         summary="Ask the other side of a connection for a sign of life, without any effect",
         tags=["project"],

@@ -13,7 +13,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from hub.api.actors import actor_of
 from hub.api.body import read_body, read_headers, tail_of
-from hub.api.guards import OPERATOR, VIEWER
+from hub.api.guards import OPERATOR, VIEWER, lets
 from hub.api.ingress import accepted
 from hub.api.services import Services
 from hub.api.streams import EventStream, wants_stream
@@ -66,7 +66,7 @@ def events(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/events",
-        opt=OPERATOR,
+        opt=lets(OPERATOR, "event.send"),
         status_code=202,
         summary="Send CloudEvents: binary, structured or batched",
         tags=["events"],
@@ -109,7 +109,12 @@ def events(services: Services) -> list[HTTPRouteHandler]:
             headers={"preference-applied": "wait"},
         )
 
-    @get("/api/events", opt=VIEWER, summary="The journal, newest first", tags=["events"])
+    @get(
+        "/api/events",
+        opt=lets(VIEWER, "event.see"),
+        summary="The journal, newest first",
+        tags=["events"],
+    )
     async def list_events(
         trigger: FromQuery[str | None] = None,
         event_type: Annotated[str | None, QueryParameter(name="type")] = None,

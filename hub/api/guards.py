@@ -4,11 +4,16 @@ nothing keeps the application from starting.
     @get("/api/runs", opt=VIEWER)
     @post("/api/approvals/{id}/decision", opt=APPROVER)
     @get("/healthz", opt=ANYONE)
+
+What a page offers follows from the same words: a route names what it lets one do, and
+`GET /api/session` tells who calls which of it they may.
+
+    @post("/api/events", opt=lets(OPERATOR, "event.send"))
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -40,7 +45,10 @@ __all__ = [
     "VIEWER",
     "VIEWER_OR_APPROVER",
     "check_routes",
+    "lets",
     "management_guards",
+    "may",
+    "permissions",
     "require",
     "who_may",
 ]
@@ -48,6 +56,7 @@ __all__ = [
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WHO = "who"
+_LETS = "lets"
 ORIGINS: Final = "origins"
 """In a route's `opt`: other origins whose pages may call it, as `https://temporal.example.com`."""
 
@@ -66,6 +75,27 @@ VIEWER_OR_APPROVER: Final = _roles("viewer", "approver")
 OPERATOR: Final = _roles("operator")
 EDITOR: Final = _roles("editor")
 ADMIN: Final = _roles("admin")
+
+
+def lets(
+    who: dict[str, Any], *names: str, more: Mapping[str, dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """A word of this module, and the names of what a route lets one do who may call it.
+
+    They are the audit log's names, and `.see` for what is only looked at. `more` are those for
+    which the route asks more than to be called (`require`), each with who may.
+    """
+    named = dict.fromkeys(names, who) | dict(more or {})
+    return {**who, _LETS: {name: one[_WHO] for name, one in named.items()}}
+
+
+def permissions(app: Litestar) -> dict[str, frozenset[Role]]:
+    """What the application's routes let one do, by name, with the roles of which one is enough."""
+    found: dict[str, frozenset[Role]] = {}
+    for route in app.routes:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            found |= handler.opt.get(_LETS, {})
+    return dict(sorted(found.items()))
 
 
 def who_may(app: Litestar) -> Iterator[tuple[str, str, Any]]:
@@ -95,14 +125,18 @@ def check_routes(app: Litestar) -> None:
         )
 
 
+def may(connection: ASGIConnection[Any, Any, Any, Any], who: dict[str, Any]) -> bool:
+    """Whether the caller that was let in may do what takes more: `may(request, EDITOR)`."""
+    return caller_of(connection).may(who[_WHO])
+
+
 def require(connection: ASGIConnection[Any, Any, Any, Any], who: dict[str, Any]) -> None:
     """Ask for more than the route does, where it depends on the request: `require(request, EDITOR)`.
 
     Raises `Forbidden`.
     """
-    caller = caller_of(connection)
-    if not caller.may(who[_WHO]):
-        raise Forbidden(_lacking(caller.name, who[_WHO]))
+    if not may(connection, who):
+        raise Forbidden(_lacking(caller_of(connection).name, who[_WHO]))
 
 
 def management_guards(services: Services) -> list[Guard]:

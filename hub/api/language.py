@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,15 +16,18 @@ from litestar.handlers import HTTPRouteHandler
 from hub.api.guards import SIGNED_IN
 from hub.connector import Action, installed_actions
 from hub.expressions import Expression, Template
+from hub.tree.events import EVENT_FIELDS, EVENT_KINDS, START_FIELDS, START_KINDS
 from hub.tree.node import NODES, Node, Retry, Span, Subscribed
 from hub.tree.spec import (
     FieldSpec,
     common_fields,
     holds_nodes,
+    is_struct,
     node_fields,
     options_of,
     struct_fields,
 )
+from hub.tree.tree import StartPolicy, Subscription
 
 __all__ = ["FieldInfo", "Language", "VerbInfo", "describe_language", "language"]
 
@@ -41,19 +46,24 @@ Kind = Literal[
     "cases",
     "names",
     "mapping",
+    "fields",
     "any",
 ]
 _WAITS = frozenset({"delay", "wait_for", "approval"})
 
 
 class FieldInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One field: the key that trees write, what it takes, and what it is for."""
+    """One field: the key that trees write, what it takes, and what it is for.
+
+    `choices` are those of a choice, `fields` those of a field that is made of fields.
+    """
 
     key: str
     kind: Kind
     required: bool
     doc: str | None
     choices: list[str] | None = None
+    fields: list[FieldInfo] | None = None
     default: Any = None
 
 
@@ -68,11 +78,16 @@ class VerbInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Language(msgspec.Struct, frozen=True, kw_only=True):
-    """All verbs: the language's own, and the actions of installed connectors. `common` are the
-    fields that every node has."""
+    """All verbs: the language's own, and the actions of installed connectors.
+
+    `common` are the fields that every node has, `start` those of a tree's `start` where it is more
+    than a name, and `event` those that an event has beside its trigger.
+    """
 
     verbs: list[VerbInfo]
     common: list[FieldInfo]
+    start: list[FieldInfo]
+    event: list[FieldInfo]
 
 
 def language() -> list[HTTPRouteHandler]:
@@ -95,7 +110,12 @@ def describe_language() -> Language:
     """The language of this process, as its node classes and installed connectors declare it."""
     verbs = [_verb(verb, kind) for verb, kind in NODES.items() if verb]
     verbs += [_action(action) for action in installed_actions().values()]
-    return Language(verbs=verbs, common=_fields(common_fields()))
+    return Language(
+        verbs=verbs,
+        common=_fields(common_fields()),
+        start=_fields(_named(START_FIELDS, {**START_KINDS, "event": Subscribed}, StartPolicy)),
+        event=_fields(_named(EVENT_FIELDS, EVENT_KINDS, Subscription)),
+    )
 
 
 def _verb(verb: str, kind: type[Node]) -> VerbInfo:
@@ -120,12 +140,31 @@ def _action(action: Action) -> VerbInfo:
     )
 
 
+def _named(
+    docs: Mapping[str, str], kinds: Mapping[str, Any], declared: type[Any]
+) -> Mapping[str, FieldSpec]:
+    """Fields by their docs and kinds, with the defaults of the class that they are read into."""
+    defaults = {field.name: field.default for field in dataclasses.fields(declared)}
+    return {
+        key: FieldSpec(
+            key=key,
+            attribute=key,
+            type=kinds[key],
+            required=defaults[key] is dataclasses.MISSING,
+            default=defaults[key],
+            doc=doc,
+        )
+        for key, doc in docs.items()
+    }
+
+
 def _fields(specs: Mapping[str, FieldSpec]) -> list[FieldInfo]:
     return [_field(spec) for spec in specs.values()]
 
 
 def _field(spec: FieldSpec) -> FieldInfo:
     kind, choices = _kind(spec.type)
+    parts = _fields(struct_fields(options_of(spec.type)[0])) if kind == "fields" else None
     default = spec.default if isinstance(spec.default, (bool, int, float, str)) else None
     return FieldInfo(
         key=spec.key,
@@ -133,6 +172,7 @@ def _field(spec: FieldSpec) -> FieldInfo:
         required=spec.required,
         doc=spec.doc,
         choices=choices,
+        fields=parts,
         default=default,
     )
 
@@ -145,6 +185,7 @@ _PLAIN: Mapping[Any, Kind] = {
     Expression: "expression",
     Template: "template",
     Span: "duration",
+    timedelta: "duration",
     Subscribed: "event",
     Retry: "retry",
     Node: "node",
@@ -168,6 +209,8 @@ def _kind(declared: Any) -> tuple[Kind, list[str] | None]:
     for option in options:
         if option in _PLAIN:
             return _PLAIN[option], None
+    if len(options) == 1 and is_struct(options[0]) and not holds_nodes(options[0]):
+        return "fields", None
     origins = {get_origin(option) or option for option in options}
     if origins & {list, tuple}:
         return "names", None

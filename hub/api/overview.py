@@ -10,7 +10,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from hub import __version__
-from hub.api.guards import VIEWER
+from hub.api.guards import VIEWER, lets
 from hub.api.health import CheckOutcome, check_all
 from hub.api.services import Services
 from hub.errors import HubError
@@ -26,8 +26,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     `events` counts the journal's entries by status, `per_minute` those of the last hour, oldest
     minute first, the last one under way. `runs` counts runs by status; None when the place where
     runs live does not answer or cannot count. `backlog` is how many events wait to be delivered.
-    `development` says whether a run's clock can be forwarded, `temporal_ui` where Temporal's own
-    page is.
+    `development` says whether a run's clock can be forwarded, `temporal_ui` where the runs'
+    namespace begins in Temporal's own page: `{temporal_ui}/workflows/{id}` is one of them.
     """
 
     project: str
@@ -46,7 +46,12 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 def overview(services: Services) -> list[HTTPRouteHandler]:
     """The route of the overview."""
 
-    @get("/api/overview", opt=VIEWER, summary="The hub at a glance", tags=["project"])
+    @get(
+        "/api/overview",
+        opt=lets(VIEWER, "overview.see"),
+        summary="The hub at a glance",
+        tags=["project"],
+    )
     async def show_overview() -> Overview:
         project = services.project()
         last = datetime.now(UTC).replace(second=0, microsecond=0)

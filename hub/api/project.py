@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -10,14 +11,31 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery
 
-from hub.api.guards import VIEWER
+from hub.api.guards import VIEWER, lets
 from hub.api.paging import Limit, page_of
 from hub.api.services import Services
 from hub.errors import NotFound
 from hub.telemetry.metrics import REFUSED
+from hub.tree.events import EVENT_FIELDS
 from hub.trigger import ConsumerState, ConsumerStatus, HttpTrigger, Trigger
 
-__all__ = ["TreeItem", "TreeList", "TreeShown", "TriggerItem", "TriggerList", "project"]
+__all__ = [
+    "TreeItem",
+    "TreeList",
+    "TreeShown",
+    "TreeStart",
+    "TriggerItem",
+    "TriggerList",
+    "project",
+]
+
+
+class TreeStart(msgspec.Struct, frozen=True, kw_only=True):
+    """What starts a tree: the event by the tree's name for it, and the trigger that it comes in at."""
+
+    event: str
+    kind: str | None
+    trigger: str | None
 
 
 class TreeItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,13 +43,17 @@ class TreeItem(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     hash: str
+    title: str | None = None
+    description: str | None = None
+    start: TreeStart | None = None
 
 
 class TreeList(msgspec.Struct, frozen=True, kw_only=True):
-    """All trees, by name."""
+    """All trees, by name; `writable` says whether this hub saves trees at all."""
 
     items: list[TreeItem]
     next: str | None = None
+    writable: bool = False
 
 
 class TreeShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -83,11 +105,19 @@ def project(services: Services) -> list[HTTPRouteHandler]:
     """The routes that show the project."""
     base_url = services.base_url.rstrip("/")
 
-    @get("/api/trees", opt=VIEWER, summary="The project's trees", tags=["project"])
+    @get(
+        "/api/trees",
+        opt=lets(VIEWER, "tree.see"),
+        summary="The project's trees",
+        tags=["project"],
+    )
     async def list_trees(limit: Limit = 1000, cursor: FromQuery[str | None] = None) -> TreeList:
-        found = [TreeItem(name=n, hash=one.hash) for n, one in services.project().trees.items()]
+        found = [
+            _listed(name, one.hash, one.document) for name, one in services.project().trees.items()
+        ]
         items, following = page_of(found, lambda one: one.name, limit, cursor)
-        return TreeList(items=items, next=following)
+        may_write = services.files is not None and services.files.may_write
+        return TreeList(items=items, next=following, writable=may_write)
 
     @get(
         "/api/trees/{name:str}",
@@ -108,7 +138,12 @@ def project(services: Services) -> list[HTTPRouteHandler]:
         )
         return Response(with_file, headers={"etag": file.etag})
 
-    @get("/api/triggers", opt=VIEWER, summary="The project's triggers", tags=["project"])
+    @get(
+        "/api/triggers",
+        opt=lets(VIEWER, "trigger.see"),
+        summary="The project's triggers",
+        tags=["project"],
+    )
     async def list_triggers(
         limit: Limit = 1000, cursor: FromQuery[str | None] = None
     ) -> TriggerList:
@@ -122,6 +157,26 @@ def project(services: Services) -> list[HTTPRouteHandler]:
         return TriggerList(items=items, next=following)
 
     return [list_trees, show_tree, list_triggers]
+
+
+@lru_cache(maxsize=4096)
+def _listed(name: str, hash_: str, document: bytes) -> TreeItem:
+    """What a tree says of itself. The list is asked for every few seconds."""
+    told = msgspec.json.decode(document, type=dict[str, Any])
+    start = told.get("start")
+    event = start.get("event") if isinstance(start, dict) else start
+    spec = told.get("events", {}).get(event)
+    source = next((key for key in spec if key not in EVENT_FIELDS), None) if spec else None
+    trigger = spec[source] if source else None
+    if source and not isinstance(trigger, str):
+        trigger = f"{name}/{event}"
+    return TreeItem(
+        name=name,
+        hash=hash_,
+        title=told.get("title"),
+        description=told.get("description"),
+        start=None if event is None else TreeStart(event=event, kind=source, trigger=trigger),
+    )
 
 
 def _shown(

@@ -11,7 +11,7 @@ from litestar.params import FromQuery
 
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers, tail_of
-from hub.api.guards import OPERATOR
+from hub.api.guards import OPERATOR, lets
 from hub.api.services import Services
 from hub.errors import BadRequest, NotFound
 from hub.routing.replay import Replayed, ReplayMode, plan, replay
@@ -38,7 +38,7 @@ def replays(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/events/{event_id:path}",
-        opt=OPERATOR,
+        opt=lets(OPERATOR, "event.replay"),
         status_code=202,
         summary="Replay an event: the path ends in /replay",
         tags=["events"],

@@ -8,9 +8,9 @@ whose whole id is given, be it one whose key ends in `/cancel`. Only who asks fo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -19,7 +19,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers, tail_of
-from hub.api.guards import OPERATOR, VIEWER
+from hub.api.guards import EDITOR, OPERATOR, VIEWER, lets, require
 from hub.api.live_runs import LiveRuns
 from hub.api.services import Services
 from hub.api.streams import EventStream, Nothing, wants_stream
@@ -32,7 +32,13 @@ from hub.run.state import Failure, Handled, NodeState, NodeStatus, RunState, Run
 
 __all__ = ["ACTIONS", "ActionTaken", "NodeView", "RunList", "RunView", "runs", "view_run"]
 
-ACTIONS = ("cancel", "terminate", "forward", "migrate")
+ACTIONS: Final[Mapping[str, dict[str, Any]]] = {
+    "cancel": OPERATOR,
+    "terminate": OPERATOR,
+    "forward": OPERATOR,
+    "migrate": EDITOR,
+}
+"""What may be done to a run, and who may."""
 Migrate = Callable[[Request[Any, Any, Any], str, dict[str, Any]], Awaitable[Migration]]
 _PREFIX = "/api/runs/"
 _MAX_BODY = 64 * 1024
@@ -99,7 +105,12 @@ class ActionTaken(msgspec.Struct, frozen=True, kw_only=True):
 def runs(services: Services, migrate: Migrate) -> list[HTTPRouteHandler]:
     """The routes under `/api/runs`. `migrate` does what a POST to `/migrate` asks."""
 
-    @get("/api/runs", opt=VIEWER, summary="Runs, newest first", tags=["runs"])
+    @get(
+        "/api/runs",
+        opt=lets(VIEWER, "run.see"),
+        summary="Runs, newest first",
+        tags=["runs"],
+    )
     async def list_runs(
         tree: FromQuery[str | None] = None,
         key: FromQuery[str | None] = None,
@@ -146,11 +157,17 @@ def runs(services: Services, migrate: Migrate) -> list[HTTPRouteHandler]:
             return Nothing()
         return EventStream(stream, services.streams)
 
-    @post("/api/runs/{run_id:path}", opt=OPERATOR, status_code=202, include_in_schema=False)
+    @post(
+        "/api/runs/{run_id:path}",
+        opt=lets(OPERATOR, more={f"run.{action}": who for action, who in ACTIONS.items()}),
+        status_code=202,
+        include_in_schema=False,
+    )
     async def act_on_run(request: Request[Any, Any, Any]) -> Response[Any]:
         *segments, action = tail_of(request.scope, _PREFIX)
         if action not in ACTIONS or not segments:
             raise NotFound("a POST to a run ends in what to do with it: /" + ", /".join(ACTIONS))
+        require(request, ACTIONS[action])
         run_id = "/".join(segments)
         options = await _options(request, services.body_timeout)
         if action == "migrate":

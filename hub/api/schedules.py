@@ -15,7 +15,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers
-from hub.api.guards import OPERATOR, VIEWER
+from hub.api.guards import OPERATOR, VIEWER, lets
 from hub.api.paging import Limit, page_of
 from hub.api.services import Services
 from hub.errors import BadRequest, Busy, NotFound
@@ -74,7 +74,12 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
                 raise BadRequest(f"there is no option {name!r}; known: {', '.join(known)}")
         return options
 
-    @get("/api/schedules", opt=VIEWER, summary="The project's schedules", tags=["schedules"])
+    @get(
+        "/api/schedules",
+        opt=lets(VIEWER, "schedule.see"),
+        summary="The project's schedules",
+        tags=["schedules"],
+    )
     async def list_schedules(
         limit: Limit = 1000, cursor: FromQuery[str | None] = None
     ) -> ScheduleList:
@@ -113,7 +118,7 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/schedules/{tree:str}/{event:str}/trigger",
-        opt=OPERATOR,
+        opt=lets(OPERATOR, "schedule.trigger"),
         status_code=202,
         summary="Start a run now",
         tags=["schedules"],
@@ -131,7 +136,7 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/schedules/{tree:str}/{event:str}/pause",
-        opt=OPERATOR,
+        opt=lets(OPERATOR, "schedule.pause"),
         status_code=202,
         summary="Let no time count until it is resumed",
         tags=["schedules"],
@@ -148,7 +153,7 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/schedules/{tree:str}/{event:str}/resume",
-        opt=OPERATOR,
+        opt=lets(OPERATOR, "schedule.resume"),
         status_code=202,
         summary="Let its times count again",
         tags=["schedules"],
@@ -165,7 +170,7 @@ def schedules(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/schedules/{tree:str}/{event:str}/backfill",
-        opt=OPERATOR,
+        opt=lets(OPERATOR, "schedule.backfill"),
         status_code=202,
         summary="Start the runs of the times in a span, both ends included",
         tags=["schedules"],

@@ -76,12 +76,12 @@ class Services:
     reading of one request body, `check_timeout` (seconds) one health check, `max_body` (bytes) a
     body posted to the management side. `files` are the trees' files; None where they
     cannot be shown or changed. `count_runs` counts all runs by status. `consumers` tells how those
-    of this process do. `temporal_ui` is the address of Temporal's own page; `is_development` says
-    that runs' clocks can be forwarded, and that
-    whoever calls from this very machine is its local user and needs no token. `access` knows people
-    and tokens; without it nobody else gets in. `metrics` gives what Prometheus is told, `codec` is
-    what payloads pass on their way to Temporal, and the pages of `codec_origins` may ask for it. `streams` are the live streams: who stops the HTTP
-    side closes them first.
+    of this process do. `temporal_ui` is where the runs' namespace begins in Temporal's own page;
+    `is_development` says that runs' clocks can be forwarded, and that whoever calls from this very
+    machine is its local user and needs no token. `access` knows people and tokens; without it nobody
+    else gets in. `metrics` gives what Prometheus is told, `codec` is what payloads pass on their way
+    to Temporal, and the pages of `codec_origins` may ask for it. `streams` are the live streams: who
+    stops the HTTP side closes them first.
     """
 
     intake: Intake

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Request, Response, delete, get, post
+from litestar import Litestar, Request, Response, delete, get, post
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, QueryParameter
 
-from hub.access import Access, SessionGiven, Ways
+from hub.access import Access, Caller, SessionGiven, Ways
 from hub.access.secret_texts import csrf_of, same
 from hub.api.body import read_body, read_headers
 from hub.api.callers import COOKIE, caller_of, cookie_name, identify, session_of
-from hub.api.guards import ANYONE, CSRF_HEADER, SIGNED_IN
+from hub.api.guards import ANYONE, CSRF_HEADER, SIGNED_IN, permissions
 from hub.api.services import Services
 from hub.audit import How
 from hub.errors import BadRequest, Conflict, Forbidden, HubError, Unauthorized, UnsupportedType
@@ -36,13 +36,19 @@ _Body = TypeVar("_Body")
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """Who is signed in; without a name nobody is, and `ways` says how one may.
 
-    `roles` are those that the person has, included ones too. `csrf` is the value of the header
-    `x-csrf-token` that a change by this page brings along; None where no cookie is used.
+    `roles` are those that the person has, included ones too. `may` names what they may do here, as
+    the audit log names it (`run.cancel`), and what they may look at (`run.see`); `lacks` names what
+    they may not, with the roles of which one would be enough. `project` is the hub's. `csrf` is the
+    value of the header `x-csrf-token` that a change by this page brings along; None where no cookie
+    is used.
     """
 
     name: str | None
     how: How
     roles: list[Role]
+    may: list[str]
+    lacks: dict[str, list[Role]]
+    project: str | None
     csrf: str | None
     ways: Ways
 
@@ -79,19 +85,40 @@ def sessions(services: Services) -> list[HTTPRouteHandler]:
         seconds = (given.expires_at - datetime.now(UTC)).total_seconds()
         return cookie(COOKIE, given.secret, max(1, round(seconds)))
 
+    def view_of(app: Litestar, caller: Caller | None) -> SessionView:
+        if services.access is None:
+            ways = Ways(password=False, provider=None)
+        else:
+            ways = services.access.ways()
+        if caller is None:
+            return SessionView(
+                name=None,
+                how="anonymous",
+                roles=[],
+                may=[],
+                lacks={},
+                project=None,
+                csrf=None,
+                ways=ways,
+            )
+        known = permissions(app)
+        return SessionView(
+            name=caller.name,
+            how=caller.how,
+            roles=_in_order(caller.roles),
+            may=[name for name, roles in known.items() if caller.may(roles)],
+            lacks={
+                name: _in_order(roles) for name, roles in known.items() if not caller.may(roles)
+            },
+            project=services.project().name if caller.roles else None,
+            csrf=caller.csrf,
+            ways=ways,
+        )
+
     @get("/api/session", opt=ANYONE, summary="Who is signed in", tags=["access"])
     async def show_session(request: Request[Any, Any, Any]) -> Response[SessionView]:
         caller = await identify(services, request)
-        view = SessionView(
-            name=None if caller is None else caller.name,
-            how="anonymous" if caller is None else caller.how,
-            roles=[] if caller is None else [role for role in ROLES if role in caller.roles],
-            csrf=None if caller is None else caller.csrf,
-            ways=Ways(password=False, provider=None)
-            if services.access is None
-            else services.access.ways(),
-        )
-        return Response(view, headers=_NO_STORE)
+        return Response(view_of(request.app, caller), headers=_NO_STORE)
 
     @post(
         "/api/session",
@@ -112,14 +139,9 @@ def sessions(services: Services) -> list[HTTPRouteHandler]:
         person = await access.by_session(given.secret, _address(request))
         if person is None:
             raise Unauthorized("the user was removed just now")
-        view = SessionView(
-            name=person.name,
-            how="session",
-            roles=[role for role in ROLES if role in person.roles],
-            csrf=csrf_of(given.secret),
-            ways=access.ways(),
+        return Response(
+            view_of(request.app, person), cookies=[session_cookie(given)], headers=_NO_STORE
         )
-        return Response(view, cookies=[session_cookie(given)], headers=_NO_STORE)
 
     @delete("/api/session", opt=ANYONE, summary="Sign out", tags=["access"])
     async def sign_out(request: Request[Any, Any, Any]) -> Response[None]:
@@ -187,6 +209,10 @@ def sessions(services: Services) -> list[HTTPRouteHandler]:
         return _see_other(next_path, [forget, session_cookie(given)])
 
     return [show_session, sign_in, sign_out, change_password, begin, finish]
+
+
+def _in_order(roles: Collection[Role]) -> list[Role]:
+    return [role for role in ROLES if role in roles]
 
 
 def access_of(services: Services) -> Access:

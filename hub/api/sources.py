@@ -12,7 +12,7 @@ from litestar.params import FromPath
 
 from hub.api.actors import audited
 from hub.api.body import read_body, read_headers
-from hub.api.guards import EDITOR, VIEWER
+from hub.api.guards import EDITOR, VIEWER, lets
 from hub.api.services import Services
 from hub.errors import BadRequest, Conflict, Diagnostic
 
@@ -64,7 +64,7 @@ def sources(services: Services) -> list[HTTPRouteHandler]:
 
     @put(
         "/api/trees/{name:str}",
-        opt=EDITOR,
+        opt=lets(EDITOR, "tree.save"),
         summary="Save a tree's file; If-Match names what it takes the place of",
         tags=["project"],
     )

@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from hub.api.body import read_body, read_headers
-from hub.api.guards import EDITOR, VIEWER
+from hub.api.guards import EDITOR, VIEWER, lets
 from hub.api.runs import RunView, view_run
 from hub.api.services import Services
 from hub.errors import BadRequest, Diagnostic, InvalidDefinition
@@ -111,7 +111,7 @@ def trials(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/api/trees/{name:str}/try",
-        opt=EDITOR,
+        opt=lets(EDITOR, "tree.try"),
         status_code=200,
         summary="Live a scenario with this text of the tree, in virtual time; nothing is called",
         tags=["project"],

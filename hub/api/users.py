@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery
 from hub.access import Caller, Person, TokenGiven, TokenInfo
 from hub.access.people import name_of
 from hub.api.callers import caller_of
-from hub.api.guards import ADMIN, SIGNED_IN
+from hub.api.guards import ADMIN, SIGNED_IN, lets
 from hub.api.paging import Limit, page_of
 from hub.api.services import Services
 from hub.api.sessions import access_of, read_json_body
@@ -69,13 +69,18 @@ class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def users(services: Services) -> list[HTTPRouteHandler]:
     """The routes of people and tokens."""
 
-    @get("/api/users", opt=ADMIN, summary="Who may sign in", tags=["access"])
+    @get("/api/users", opt=lets(ADMIN, "user.see"), summary="Who may sign in", tags=["access"])
     async def list_users(limit: Limit = 1000, cursor: FromQuery[str | None] = None) -> UserList:
         people = await access_of(services).people.list()
         items, following = page_of(people, lambda one: one.name, limit, cursor)
         return UserList(items=items, next=following)
 
-    @post("/api/users", opt=ADMIN, summary="A new local user", tags=["access"])
+    @post(
+        "/api/users",
+        opt=lets(ADMIN, "user.create"),
+        summary="A new local user",
+        tags=["access"],
+    )
     async def create_user(request: Request[Any, Any, Any]) -> Person:
         access = access_of(services)
         body = await read_json_body(request, services, NewUser)
@@ -90,7 +95,7 @@ def users(services: Services) -> list[HTTPRouteHandler]:
 
     @put(
         "/api/users/{name:str}",
-        opt=ADMIN,
+        opt=lets(ADMIN, "user.change"),
         summary="Give a local user other roles, or another password",
         tags=["access"],
     )
@@ -119,7 +124,7 @@ def users(services: Services) -> list[HTTPRouteHandler]:
 
     @delete(
         "/api/users/{name:str}",
-        opt=ADMIN,
+        opt=lets(ADMIN, "user.remove"),
         summary="Forget a person: their sessions end, their tokens are revoked",
         tags=["access"],
     )

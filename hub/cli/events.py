@@ -179,7 +179,7 @@ def explain(
                 verdict["subscription"],
                 verdict["outcome"],
                 verdict["key"] or "",
-                verdict["run_id"] or "",
+                ", ".join(verdict["runs"]) or verdict["run_id"] or "",
                 _why(verdict),
             ]
             for verdict in item["subscriptions"]

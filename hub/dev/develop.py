@@ -141,6 +141,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         access = Access(journal, live.project.sign_in)
         stack.push_async_callback(access.close)
         metrics.watch(kafka.consumers)
+        at = f"[{settings.host}]" if ":" in settings.host else settings.host
         services = make_services(
             settings,
             live=live,
@@ -154,7 +155,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
                 "kafka": kafka.check,
             },
             schedules=schedules,
-            temporal_ui=f"http://{settings.host}:{settings.temporal_ui_port}",
+            temporal_ui=f"http://{at}:{settings.temporal_ui_port}",
             origins=[
                 f"http://{name}:{settings.temporal_ui_port}" for name in ("127.0.0.1", "localhost")
             ],

@@ -16,7 +16,8 @@ from jinja2 import Environment, StrictUndefined
 from litestar import MediaType, Request, Response, Router, delete, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from hub.api.guards import OPERATOR, VIEWER
+from hub.api.callers import caller_of
+from hub.api.guards import OPERATOR, VIEWER, lets, may
 from hub.dev.inbox import Inbox, Mail, images_of
 from hub.errors import NotFound
 
@@ -47,6 +48,8 @@ a:focus-visible,button:focus-visible,summary:focus-visible{outline:3px solid var
 outline-offset:-3px}
 .badge{display:inline-block;padding:0 .5rem;border-radius:1rem;font-size:.75rem;font-weight:600;
 color:var(--warn);background:var(--warn-ground)}
+.told{margin:0 0 1rem;color:var(--warn)}
+.told:empty{display:none}
 .empty{padding:3rem 1.5rem;text-align:center;color:var(--soft)}
 button{font:inherit;font-size:.875rem;padding:.375rem .875rem;min-height:2.25rem;cursor:pointer;
 color:var(--text);background:var(--card);border:1px solid var(--line);border-radius:.5rem}
@@ -77,8 +80,11 @@ _SCRIPT: Final = """
   };
   if (!new URLSearchParams(location.search).has("before")) setInterval(look, 2000);
   document.querySelector("#clear")?.addEventListener("click", async () => {
-    await fetch(location.pathname, {method: "DELETE"});
-    location.assign(location.pathname);
+    const headers = main.dataset.csrf ? {"x-csrf-token": main.dataset.csrf} : {};
+    const answer = await fetch(location.pathname, {method: "DELETE", headers}).catch(() => null);
+    if (answer?.ok) return location.assign(location.pathname);
+    const told = await answer?.json().catch(() => null);
+    document.querySelector("#told").textContent = told?.detail ?? "The hub does not answer.";
   });
 })();
 """
@@ -93,12 +99,13 @@ _FRAME: Final = """<!doctype html>
 _LIST: Final = (
     _FRAME
     + """<noscript><meta http-equiv="refresh" content="5"></noscript>
-<main data-newest="{{ newest }}">
+<main data-newest="{{ newest }}"{% if csrf %} data-csrf="{{ csrf }}"{% endif %}>
 <header>
 <h1>Mail</h1>
 <span class="soft">Nothing in here was delivered to anyone.</span>
-{% if mails %}<button id="clear" type="button">Throw all away</button>{% endif %}
+{% if mails and may_clear %}<button id="clear" type="button">Throw all away</button>{% endif %}
 </header>
+<p id="told" class="told" role="alert"></p>
 <div class="card">
 {% if mails %}<ul class="mails">
 {% for mail in mails %}<li><a href="{{ path }}/{{ mail.n }}">
@@ -208,7 +215,7 @@ def mail_router(inbox: Inbox, path: str = "/dev/mail") -> Router:
     GET the list (`limit`, `before`), GET one by its number, GET its `raw` source; DELETE all.
     """
 
-    @get("/", media_type=MediaType.HTML)
+    @get("/", opt=lets(VIEWER, "mail.see"), media_type=MediaType.HTML)
     async def list_mails(
         request: Request[Any, Any, Any],
         kind: Annotated[str | None, QueryParameter(name="format")] = None,
@@ -230,6 +237,8 @@ def mail_router(inbox: Inbox, path: str = "/dev/mail") -> Router:
             mails=found,
             next=following,
             newest=found[0].n if found else 0,
+            csrf=caller_of(request).csrf,
+            may_clear=may(request, OPERATOR),
             path=path,
             style=_Trusted(_STYLE),
             script=_Trusted(_SCRIPT),
@@ -267,7 +276,7 @@ def mail_router(inbox: Inbox, path: str = "/dev/mail") -> Router:
         headers = {**_HEADERS, "content-security-policy": "default-src 'none'; sandbox"}
         return Response(raw, media_type="text/plain; charset=utf-8", headers=headers)
 
-    @delete("/", opt=OPERATOR)
+    @delete("/", opt=lets(OPERATOR, "mail.clear"))
     async def clear_mails() -> None:
         """Throw all mails away."""
         await inbox.clear()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from temporalio.client import Client
 
@@ -38,6 +39,7 @@ __all__ = [
     "key_ring",
     "make_links",
     "make_services",
+    "namespace_page",
     "open_blobs",
     "open_journal",
     "project_schedules",
@@ -89,11 +91,15 @@ def make_services(
     runs: TemporalRuns,
     links: Links,
     health: Mapping[str, HealthCheck],
+    temporal_ui: str | None = None,
     origins: Collection[str] = (),
     **more: Any,
 ) -> Services:
-    """The parts behind the HTTP side; `origins` are those of Temporal's own page, `more` further
-    fields of `Services`."""
+    """The parts behind the HTTP side; `more` are further fields of `Services`.
+
+    `temporal_ui` is the address of Temporal's own page where the settings name none, and `origins`
+    are those of that page.
+    """
     return Services(
         intake=JournalIntake(journal),
         journal=journal,
@@ -113,10 +119,16 @@ def make_services(
             may_write=settings.edit_trees or bool(more.get("is_development")),
         ),
         count_runs=runs.counts,
+        temporal_ui=namespace_page(settings.temporal_ui or temporal_ui, client.namespace),
         codec=client.data_converter.payload_codec,
         codec_origins=frozenset((*settings.codec_origins, *origins)),
         **more,
     )
+
+
+def namespace_page(ui: str | None, namespace: str) -> str | None:
+    """The address in Temporal's own page where that namespace begins; None where it has none."""
+    return None if ui is None else f"{ui.rstrip('/')}/namespaces/{quote(namespace, safe='')}"
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ __all__ = ["Explanation", "NearMiss", "Verdict", "explain", "told", "word_of"]
 
 _CHAIN = re.compile(r"\bevent(?:\.[A-Za-z_]\w*)+")
 _MOST_NEAR = 5
+_NOWHERE = ("no_run", "none", "failed")
 _LONGEST = 80
 
 
@@ -30,6 +31,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     `outcome` is "filtered" or "failed" where the event got no further than the subscription, and
     what became of it at the run otherwise; "none" means that it would be for that run, but was not
     delivered by this subscription when it came. `values` are those that `where` and `key` looked at.
+
+    Where runs wait for the event by a value that they learnt (`match`), `match` is that value, and
+    `run_id` is no run but the place where they wait. `runs` are those that it was given to there (the
+    first 20, as long as the place remembers it), and elsewhere the one of `run_id`.
     """
 
     tree: str
@@ -39,6 +44,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     reason: str | None = None
     values: dict[str, Any] = {}
+    match: str | None = None
+    runs: Sequence[str] = ()
     woke: str | None = None
     """The path of the node that the event woke."""
 
@@ -86,9 +93,9 @@ async def explain(entry: Entry, router: Router, runs: Runs) -> Explanation:
         record = recorded.pop((match.tree, match.subscription, match.at is not None), None)
         verdicts.append(await _verdict(match, record, router, runs, entry, scope))
     # What was delivered by subscriptions that no tree has any more.
-    verdicts += [
-        _told(record, await word_of(record, entry, runs, router)) for record in recorded.values()
-    ]
+    for record in recorded.values():
+        word = await word_of(record, entry, runs, router)
+        verdicts.append(await _with_runs(_told(record, word), entry, runs))
     return Explanation(
         id=entry.id,
         trigger=entry.trigger,
@@ -235,6 +242,7 @@ async def _verdict(
             outcome="none",
             key=match.key,
             run_id=match.run_id,
+            match=None if match.at is None else match.at.value,
             reason="another subscription of the tree took it to that run"
             if any(d.run_id == match.run_id for d in entry.deliveries)
             else "this definition is newer than the delivery, or it has not been delivered yet",
@@ -243,7 +251,20 @@ async def _verdict(
     told = await word_of(record, entry, runs, router)
     if match.at is not None:
         told = msgspec.structs.replace(told, reason=await _with_waiters(told, match.at, runs))
-    return _told(record, told, values)
+    return await _with_runs(_told(record, told, values), entry, runs)
+
+
+async def _with_runs(verdict: Verdict, entry: Entry, runs: Runs) -> Verdict:
+    """The verdict with the runs that the event was given to."""
+    if verdict.run_id is None:
+        return verdict
+    if not is_correlator(verdict.run_id):
+        is_there = verdict.outcome not in _NOWHERE
+        return msgspec.structs.replace(verdict, runs=[verdict.run_id] if is_there else [])
+    state = await runs.correlator(verdict.run_id)
+    seen_as = original(entry.event).id
+    given = [] if state is None else [r for w in state.words if w.id == seen_as for r in w.runs]
+    return msgspec.structs.replace(verdict, match=verdict.key, runs=list(dict.fromkeys(given)))
 
 
 async def _with_waiters(told: DeliveryRecord, address: Address, runs: Runs) -> str:

@@ -23,7 +23,8 @@ __all__ = [
 class PendingApproval(msgspec.Struct, frozen=True, kw_only=True):
     """An approval that somebody is still to decide. `approval` is its own id within the run.
 
-    `waiting_on` are those who may still decide.
+    `waiting_on` are those who may still decide; `due_at` is when its first reminder or escalation
+    is due, None where it has neither.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class PendingApproval(msgspec.Struct, frozen=True, kw_only=True):
     quorum: int
     approvals: int
     waiting_on: list[str]
+    due_at: datetime | None = None
 
 
 class ApprovalPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -216,6 +216,7 @@ async def _pending(execution: Execution, who: str | None) -> list[PendingApprova
                 quorum=one.quorum,
                 approvals=one.approvals,
                 waiting_on=one.waiting_on,
+                due_at=one.due_at,
             )
         )
     return found

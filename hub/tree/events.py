@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from hub.expressions import Expression
 from hub.tree.fields import FieldReader
-from hub.tree.flow import check_flow, read_flow
+from hub.tree.flow import FLOW_KINDS, check_flow, read_flow
 from hub.tree.report import Report
 from hub.tree.schedules import is_inline, read_inline
 from hub.tree.tree import Deliver, Rerun, StartPolicy, Subscription, Tree, WhenRunning
 from hub.tree.words import Place, did_you_mean, kind_of, listed
 
-__all__ = ["API", "EVENT_FIELDS", "START_FIELDS", "check_start", "read_events", "read_start"]
+__all__ = [
+    "API",
+    "EVENT_FIELDS",
+    "EVENT_KINDS",
+    "START_FIELDS",
+    "START_KINDS",
+    "check_start",
+    "read_events",
+    "read_start",
+]
 
 API = "api"
 """The kind and the name of the trigger that every hub has: events sent by `hub events send`."""
@@ -42,6 +52,20 @@ START_FIELDS = {
     "starts beyond it wait until one ends",
 }
 """What `start` says, where it is more than a name."""
+EVENT_KINDS: Mapping[str, Any] = {
+    "where": Expression,
+    "key": Expression,
+    "early": timedelta,
+    "deliver": Deliver,
+}
+"""What the fields of an event take."""
+START_KINDS: Mapping[str, Any] = {
+    "event": str,
+    "when_running": WhenRunning,
+    "rerun": Rerun,
+    **FLOW_KINDS,
+}
+"""What the fields of `start` take."""
 _EXAMPLE = "write `signed_up: {webhook: app, where: ..., key: ...}` below `events:`"
 
 

@@ -15,9 +15,8 @@ import msgspec
 
 from hub.connector import Action
 from hub.expressions import Expression, Template
-from hub.tree.events import API, EVENT_FIELDS, START_FIELDS
+from hub.tree.events import API, EVENT_FIELDS, START_FIELDS, START_KINDS
 from hub.tree.explicit_types import TYPES
-from hub.tree.flow import FLOW_KINDS
 from hub.tree.node import NODES, Node, Retry, Span, Subscribed
 from hub.tree.read import TREE_FIELDS
 from hub.tree.schedules import is_inline
@@ -29,7 +28,7 @@ from hub.tree.spec import (
     options_of,
     struct_fields,
 )
-from hub.tree.tree import Deliver, Rerun, WhenRunning
+from hub.tree.tree import Deliver
 
 __all__ = ["json_schema"]
 
@@ -128,12 +127,11 @@ def _event(kinds: Iterable[str]) -> Schema:
 
 
 def _start() -> Schema:
-    kinds: dict[str, Any] = {"event": str, "when_running": WhenRunning, "rerun": Rerun}
-    kinds |= FLOW_KINDS
     return {
         "type": "object",
         "properties": {
-            name: {"description": text, **_of(kinds[name])} for name, text in START_FIELDS.items()
+            name: {"description": text, **_of(START_KINDS[name])}
+            for name, text in START_FIELDS.items()
         },
         "required": ["event"],
         "additionalProperties": False,

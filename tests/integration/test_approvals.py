@@ -214,6 +214,7 @@ async def test_escalation(runs: TemporalRuns, approvals: TemporalApprovals) -> N
         "escalate: [{after: 24h, to: {groups: [leads]}, quorum: 1}]",
     )
     of = await asked(approvals, run_id)
+    assert of.due_at == of.opened_at + timedelta(hours=24)
     with pytest.raises(NotYours):
         await decide(approvals, of, "dora@x.org")
     assert not (await approvals.list(person="dora@x.org", tree=of.tree)).items
@@ -229,6 +230,7 @@ async def test_it_goes_on_in_a_new_part_of_the_run(
     short = TemporalRuns(await connect(server.address), limits=Limits(events=25))
     run_id = await ask(short, "from: {groups: [release]}\nquorum: 3\nremind: 1h\nnotify: false")
     of = await asked(approvals, run_id)
+    assert of.due_at == of.opened_at + timedelta(hours=1)
     assert (await decide(approvals, of, "ada@x.org", id="one")).approvals == 1
     await runs.forward(run_id, timedelta(hours=12))
     state = await in_a_later_part(runs, run_id)
@@ -237,7 +239,8 @@ async def test_it_goes_on_in_a_new_part_of_the_run(
         await decide(approvals, of, "ada@x.org", "reject")
     # Temporal has forgotten the update's id with the part in which it came; the run has not.
     assert (await decide(approvals, of, "ada@x.org", id="one")).approvals == 1
-    assert (await asked(approvals, run_id, person="bob@x.org")).approvals == 1
+    later = await asked(approvals, run_id, person="bob@x.org")
+    assert (later.approvals, later.due_at) == (1, of.due_at)
     await decide(approvals, of, "bob@x.org")
     assert (await decide(approvals, of, "cleo@x.org")).outcome == "approved"
     assert (await ended(runs, run_id)).status == "succeeded"

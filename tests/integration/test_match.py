@@ -369,6 +369,7 @@ async def test_explain_names_the_value_the_correlator_and_who_waits(
         )
         assert (verdict.outcome, verdict.key) == ("buffered", "s2")
         assert verdict.run_id == correlator_of(hub, "s2")
+        assert (verdict.match, verdict.runs) == ("s2", [])
         assert verdict.reason is not None
         assert verdict.reason.endswith("now nobody waits for the value 's2' by `match`")
         reached = await shipped(hub, "s1")
@@ -379,6 +380,7 @@ async def test_explain_names_the_value_the_correlator_and_who_waits(
             if v.subscription == "shipped"
         )
         assert verdict.outcome == "resumed"
+        assert (verdict.match, verdict.runs) == ("s1", [hub.run_id("o1")])
         assert f"{hub.run_id('o1')}: it woke do[0]" in (verdict.reason or "")
 
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
+import httpx
 from playwright.sync_api import Locator, Page, expect
 
 from tests.acceptance.hub_process import HubProcess
 
-__all__ = ["card", "choose", "sign_up", "source", "until_waiting"]
+__all__ = [
+    "PASSWORD",
+    "card",
+    "choose",
+    "request_deploy",
+    "sign_in",
+    "sign_up",
+    "source",
+    "until_waiting",
+    "user",
+]
+
+PASSWORD = "correct horse battery"
 
 
 def sign_up(hub: HubProcess, key: str) -> str:
@@ -25,6 +39,48 @@ def sign_up(hub: HubProcess, key: str) -> str:
     run = f"user-onboarding/{key}"
     until_waiting(hub, run, "verified")
     return run
+
+
+def request_deploy(hub: HubProcess, key: str) -> str:
+    """A run of the example that waits for an approval; its id."""
+    hub.post(
+        "/hooks/app",
+        {
+            "id": f"deploy-{key}",
+            "type": "deploy.requested",
+            "data": {
+                "id": key,
+                "service": "shop",
+                "version": key,
+                "requester": "cleo@example.com",
+                "changes": "Faster checkout.",
+            },
+        },
+    )
+    run = f"deploy-approval/{key}"
+    hub.until(
+        lambda: any(one["run_id"] == run for one in hub.get("/api/approvals")["items"]),
+        "the approval to be open",
+    )
+    return run
+
+
+def user(hub: HubProcess, *roles: str, name: str | None = None) -> str:
+    """A local user with these roles, made by the developer at the machine itself; their name."""
+    name = name or f"{uuid.uuid4().hex[:8]}@example.com"
+    body = {"name": name, "password": PASSWORD, "roles": list(roles)}
+    made = httpx.post(f"{hub.url}/api/users", json=body, trust_env=False)
+    assert made.status_code == 201, made.text
+    return name
+
+
+def sign_in(page: Page, name: str, address: str = "/") -> None:
+    """Sign in on a page of elsewhere, on the way to an address."""
+    page.goto(address)
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 def until_waiting(hub: HubProcess, run: str, what: str) -> None:

@@ -99,3 +99,28 @@ def context(browser: sync_api.Browser, hub: HubProcess) -> Iterator[sync_api.Bro
 @pytest.fixture
 def page(context: sync_api.BrowserContext) -> sync_api.Page:
     return context.new_page()
+
+
+@pytest.fixture
+def elsewhere(browser: sync_api.Browser, hub: HubProcess) -> Iterator[sync_api.Page]:
+    """A page whose requests come through a proxy, so that nobody is signed in by itself.
+
+    Nothing that it asks for may be refused to whoever is signed in there.
+    """
+    headers = {"x-forwarded-for": "203.0.113.9"}
+    context = browser.new_context(
+        base_url=hub.url,
+        extra_http_headers=headers,
+        viewport={"width": 1440, "height": 900},
+        locale="en-GB",
+    )
+    context.set_default_timeout(30_000)
+    faults: list[str] = []
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    context.on(
+        "response",
+        lambda answer: faults.append(f"403 {answer.url}") if answer.status == 403 else None,
+    )
+    yield context.new_page()
+    context.close()
+    assert faults == []

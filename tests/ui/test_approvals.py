@@ -7,30 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.hub_process import HubProcess
-from tests.ui.actions import card
-
-
-def request_deploy(hub: HubProcess, key: str) -> str:
-    hub.post(
-        "/hooks/app",
-        {
-            "id": f"deploy-{key}",
-            "type": "deploy.requested",
-            "data": {
-                "id": key,
-                "service": "shop",
-                "version": key,
-                "requester": "cleo@example.com",
-                "changes": "Faster checkout.",
-            },
-        },
-    )
-    run = f"deploy-approval/{key}"
-    hub.until(
-        lambda: any(one["run_id"] == run for one in hub.get("/api/approvals")["items"]),
-        "the approval to be open",
-    )
-    return run
+from tests.ui.actions import card, request_deploy
 
 
 def decide(page: Page, who: str, what: str) -> None:

@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
-
-import httpx
-import pytest
-from playwright import sync_api
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.acceptance.hub_process import HubProcess
-
-PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def name(hub: HubProcess) -> str:
-    """A local user who may do everything, made by the developer at the machine itself."""
-    name = f"{uuid.uuid4().hex[:8]}@example.com"
-    body = {"name": name, "password": PASSWORD, "roles": ["admin"]}
-    made = httpx.post(f"{hub.url}/api/users", json=body, trust_env=False)
-    assert made.status_code == 201, made.text
-    return name
+from tests.ui.actions import PASSWORD, sign_in, sign_up, user
 
 
-@pytest.fixture
-def elsewhere(browser: sync_api.Browser, hub: HubProcess) -> Iterator[sync_api.Page]:
-    """A page whose requests come through a proxy, so that nobody is signed in by itself."""
-    headers = {"x-forwarded-for": "203.0.113.9"}
-    context = browser.new_context(base_url=hub.url, extra_http_headers=headers)
-    context.set_default_timeout(30_000)
-    faults: list[str] = []
-    context.on("weberror", lambda error: faults.append(str(error.error)))
-    yield context.new_page()
-    context.close()
-    assert faults == []
-
-
-def test_one_signs_in_changes_something_and_signs_out(
-    elsewhere: sync_api.Page, hub: HubProcess, name: str
-) -> None:
-    page = elsewhere
+def test_one_signs_in_changes_something_and_signs_out(elsewhere: Page, hub: HubProcess) -> None:
+    page, name = elsewhere, user(hub, "admin")
     page.goto("/trees/user-onboarding")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.get_by_label("Name").fill(name)
@@ -61,3 +29,15 @@ def test_one_signs_in_changes_something_and_signs_out(
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.goto("/runs")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_who_signed_in_by_password_throws_the_caught_mail_away(
+    elsewhere: Page, hub: HubProcess
+) -> None:
+    sign_up(hub, "mail-clear")
+    page = elsewhere
+    sign_in(page, user(hub, "operator"))
+    page.get_by_role("link", name="Caught mail").click()
+    expect(page.get_by_text("mail-clear@example.com").first).to_be_visible()
+    page.get_by_role("button", name="Throw all away").click()
+    expect(page.get_by_text("mail-clear@example.com")).to_have_count(0)

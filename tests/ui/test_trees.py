@@ -92,6 +92,51 @@ def test_a_form_changes_one_value_and_nothing_else(hub: HubProcess, page: Page, 
     assert file_of(hub, tree).read_text() == wanted
 
 
+def test_how_its_starts_are_held_back_is_said_in_a_form(
+    hub: HubProcess, page: Page, tree: str
+) -> None:
+    open_tree(page, tree)
+    before = source(page)
+    choose(page, "do")
+    form = page.get_by_role("region", name="Fields of")
+    form.get_by_text("When it starts again, and how often").click()
+    form.get_by_text("concurrency", exact=True).click()
+    group = form.locator("details.parts", has_text="concurrency")
+    group.get_by_label("limit").fill("5")
+    group.get_by_label("limit").press("Enter")
+    # A name becomes more than a name; nothing else is touched.
+    assert source(page) == before.replace(
+        "start: opened\n", "start:\n  event: opened\n  concurrency:\n    limit: 5\n"
+    )
+    group.get_by_label("key").fill("event.data.tenant")
+    group.get_by_label("key").press("Enter")
+    form.get_by_label("rerun").select_option("never")
+    form.get_by_text("debounce", exact=True).click()
+    quiet = form.locator("details.parts", has_text="debounce")
+    quiet.get_by_label("for").fill("30s")
+    quiet.get_by_label("for").press("Enter")
+    assert source(page) == before.replace(
+        "start: opened\n",
+        "start:\n  event: opened\n  concurrency:\n    limit: 5\n    key: event.data.tenant\n"
+        "  rerun: never\n  debounce:\n    for: 30s\n",
+    )
+    expect(page.locator(".editor-bar")).to_contain_text("No problems")
+    # What the hub says of it stands at the form's node.
+    quiet.get_by_label("max").fill("1s")
+    quiet.get_by_label("max").press("Enter")
+    expect(page.locator(".editor-bar")).to_contain_text("1 error")
+    quiet.get_by_label("max").fill("")
+    quiet.get_by_label("max").press("Enter")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Saved")).to_be_visible()
+    # Taken away again piece by piece, it is a name again.
+    for part, label in ((quiet, "for"), (group, "limit"), (group, "key")):
+        part.get_by_label(label).fill("")
+        part.get_by_label(label).press("Enter")
+    form.get_by_label("rerun").select_option("")
+    assert source(page) == before
+
+
 def test_fifty_edits_undone_and_done_again_are_the_same_bytes(
     hub: HubProcess, page: Page, tree: str
 ) -> None:

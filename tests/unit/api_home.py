@@ -33,6 +33,15 @@ from hub.sign_in import SignInSettings
 from hub.trigger import Trigger
 from triggers.webhook import Settings, Webhook
 
+ONBOARDING: dict[str, Any] = {
+    "tree": "onboarding",
+    "title": "User onboarding",
+    "events": {"signed_up": {"webhook": "app", "key": "event.data.user_id"}},
+    "start": "signed_up",
+    "do": [],
+}
+"""What the home's one tree says."""
+
 
 @dataclass
 class MemoryRuns:
@@ -214,11 +223,7 @@ async def open_home(folder: Path, **options: Any) -> AsyncIterator[Home]:
                 "open": Webhook("open", Settings(provider="none", max_body="1 KiB")),
                 "nightly": ScheduleLike("nightly", Settings()),
             },
-            trees={
-                "onboarding": TreeStub(
-                    "onboarding", "h1", msgspec.json.encode({"tree": "onboarding", "do": []})
-                )
-            },
+            trees={"onboarding": TreeStub("onboarding", "h1", msgspec.json.encode(ONBOARDING))},
             connections=Connections(folder, options.pop("connections", {}), {}),
         )
         backlog = options.pop("max_backlog", 100_000)

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from litestar import get
+from litestar.routes import HTTPRoute
 
-from hub.api.guards import who_may
+from hub.api.guards import permissions, who_may
 from hub.api.web import web
 from hub.roles import ROLES, Role, is_allowed
 from tests.unit.api_home import Home, open_home
@@ -66,6 +67,60 @@ async def test_every_route_lets_in_those_whom_it_names_and_nobody_else(
                 assert (answer.status_code, _code(answer)) == (403, "forbidden"), place
             seen += 1
     assert seen > 200
+
+
+async def test_a_session_says_what_the_routes_let_one_do(
+    home: Home, tokens: dict[Role | None, dict[str, str]]
+) -> None:
+    known = permissions(home.app)
+    for role in ROLES:
+        shown = (await home.client.get("/api/session", headers=tokens[role])).json()
+        assert shown["may"] == [name for name in known if is_allowed([role], known[name])]
+        assert shown["lacks"] == {
+            name: [one for one in ROLES if one in roles]
+            for name, roles in known.items()
+            if name not in shown["may"]
+        }
+        assert shown["project"] == "shop"
+        if role == "approver":
+            assert {name.partition(".")[0] for name in shown["may"]} == {"approval"}
+        if role == "viewer":
+            assert {name.partition(".")[2] for name in shown["may"]} == {"see"}
+    shown = (await home.client.get("/api/session")).json()
+    assert (shown["may"], shown["lacks"], shown["project"]) == ([], {}, None)
+
+
+async def test_every_change_that_takes_a_role_has_a_name(home: Home) -> None:
+    """So that a page can leave out what its reader may not do."""
+    nameless = {
+        f"{method} {route.path}"
+        for route in home.app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+        if method in ("POST", "PUT", "DELETE")
+        if not isinstance(handler.opt["who"], str) and "lets" not in handler.opt
+    }
+    assert {_plain(one) for one in nameless} <= {
+        "POST /api/trees/{name}/validate",  # changes nothing
+        "POST /api/codec/decode",  # Temporal's own page asks there
+        "POST /api/codec/encode",
+    }
+
+
+async def test_a_run_is_moved_by_an_editor_and_not_by_an_operator(
+    home: Home, tokens: dict[Role | None, dict[str, str]]
+) -> None:
+    home.runs.add("onboarding/u1")
+    asked = [
+        await home.client.post("/api/runs/onboarding/u1/migrate", headers=tokens[role])
+        for role in ("operator", "editor")
+    ]
+    # This hub moves no runs, which is told to who might have one moved.
+    assert [answer.status_code for answer in asked] == [403, 404]
+    assert "editor" in asked[0].json()["detail"]
+    answer = await home.client.post("/api/runs/onboarding/u1/cancel", headers=tokens["operator"])
+    assert answer.status_code == 202
 
 
 def _code(answer: httpx.Response) -> str | None:

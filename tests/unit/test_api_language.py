@@ -4,6 +4,8 @@ from pathlib import Path
 
 from hub.api.language import describe_language
 from hub.connector import installed_actions
+from hub.tree.events import START_FIELDS
+from hub.tree.flow import FLOW_KINDS
 from hub.tree.node import NODES
 from tests.unit.api_home import open_home
 
@@ -39,6 +41,29 @@ def test_fields_say_what_they_take() -> None:
     assert verb("for_each")["in"] == "expression"
     assert verb("log")["level"] == "choice"
     assert verb("email.send")["group"] == "connector"
+
+
+def test_how_a_tree_starts_is_told_field_by_field() -> None:
+    language = describe_language()
+    start = {field.key: field for field in language.start}
+    assert list(start) == list(START_FIELDS)
+    assert all(field.doc for field in start.values())
+    assert (start["event"].kind, start["event"].required) == ("event", True)
+    assert (start["rerun"].kind, start["rerun"].default) == ("choice", "always")
+    assert set(FLOW_KINDS) == {key for key, field in start.items() if field.kind == "fields"}
+    rate = {part.key: (part.kind, part.required) for part in start["rate"].fields or ()}
+    assert rate == {
+        "limit": ("number", True),
+        "per": ("duration", True),
+        "key": ("expression", False),
+    }
+    event = {field.key: field.kind for field in language.event}
+    assert event == {
+        "where": "expression",
+        "key": "expression",
+        "early": "duration",
+        "deliver": "choice",
+    }
 
 
 def test_every_field_of_the_language_itself_is_documented() -> None:

@@ -16,7 +16,7 @@ from hub.errors import Diagnostic, InvalidDefinition, Unreachable
 from hub.event import Event
 from hub.routing.journal import DeliveryRecord
 from hub.run.state import Failure, NodeState
-from tests.unit.api_home import Home, open_home
+from tests.unit.api_home import ONBOARDING, Home, open_home
 from tests.unit.test_api_ingress import is_problem
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -302,12 +302,24 @@ async def test_unreachable_runs(home: Home, monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_the_project_is_shown(home: Home) -> None:
     trees = (await home.client.get("/api/trees")).json()
-    assert trees == {"items": [{"name": "onboarding", "hash": "h1"}], "next": None}
+    assert trees == {
+        "items": [
+            {
+                "name": "onboarding",
+                "hash": "h1",
+                "title": "User onboarding",
+                "description": None,
+                "start": {"event": "signed_up", "kind": "webhook", "trigger": "app"},
+            }
+        ],
+        "next": None,
+        "writable": False,
+    }
     tree = (await home.client.get("/api/trees/onboarding")).json()
     assert tree == {
         "name": "onboarding",
         "hash": "h1",
-        "document": {"tree": "onboarding", "do": []},
+        "document": ONBOARDING,
     }
     is_problem(await home.client.get("/api/trees/none"), 404, "not_found")
     response = await home.client.get("/api/triggers")
@@ -470,6 +482,7 @@ async def test_the_description(home: Home) -> None:
         "/callbacks/{token}",
         "/decisions/{token}",
         "/api/approvals",
+        "/api/approvals/counts",
         "/api/approvals/{approval_id}",
         "/api/approvals/{approval_id}/decision",
         "/api/approvals/{approval_id}/delegation",

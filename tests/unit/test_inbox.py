@@ -14,8 +14,11 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from litestar import Litestar, Request, Response
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
 from litestar.testing import AsyncTestClient
 
+from hub.access import Caller
 from hub.dev import inbox as inbox_module
 from hub.dev.inbox import Inbox
 from hub.dev.mail_page import mail_router
@@ -41,12 +44,14 @@ def message(subject: str = "Hello", text: str | None = "Hi", **headers: str) -> 
 
 
 class Post:
-    """An inbox with its port and its page."""
+    """An inbox with its port and its page, and who looks at that."""
 
-    def __init__(self, inbox: Inbox, port: int, client: AsyncTestClient[Litestar]) -> None:
+    client: AsyncTestClient[Litestar]
+
+    def __init__(self, inbox: Inbox, port: int) -> None:
         self.inbox = inbox
         self.port = port
-        self.client = client
+        self.reader = Caller(name="ada", how="development", roles=frozenset({"operator"}))
 
     async def send(self, mail: EmailMessage | bytes, *to: str) -> None:
         content = mail if isinstance(mail, bytes) else mail.as_bytes()
@@ -69,9 +74,14 @@ def _not_found(request: Request[Any, Any, Any], error: NotFound) -> Response[str
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
     inbox = Inbox(tmp_path / "mail")
     port = await inbox.start("127.0.0.1", 0)
-    app = Litestar([mail_router(inbox)], exception_handlers={NotFound: _not_found})
-    async with AsyncTestClient(app) as client:
-        yield Post(inbox, port, client)
+    made = Post(inbox, port)
+
+    def let_in(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        connection.scope["user"] = made.reader
+
+    app = Litestar([mail_router(inbox)], guards=[let_in], exception_handlers={NotFound: _not_found})
+    async with AsyncTestClient(app) as made.client:
+        yield made
     await inbox.close()
 
 
@@ -142,7 +152,7 @@ async def test_a_restart_shows_the_mails_and_counts_on(post: Post, tmp_path: Pat
     assert list(again.mails()) == before
     assert await again.raw(1) == await post.inbox.raw(1)
     assert not (tmp_path / "mail" / "00000003.part").exists()
-    await Post(again, port, post.client).send(message("three"))
+    await Post(again, port).send(message("three"))
     assert [(m.n, m.subject) for m in again.mails()] == [(5, "three"), (2, "two"), (1, "one")]
     await again.close()
 
@@ -150,7 +160,7 @@ async def test_a_restart_shows_the_mails_and_counts_on(post: Post, tmp_path: Pat
 async def test_the_oldest_go_first(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path, keep=3)
     port = await inbox.start("127.0.0.1", 0)
-    sender: Any = Post(inbox, port, None)  # type: ignore[arg-type]
+    sender = Post(inbox, port)
     for number in range(5):
         await sender.send(message(str(number)))
     assert [m.subject for m in inbox.mails()] == ["4", "3", "2"]
@@ -264,6 +274,18 @@ async def test_all_can_be_thrown_away(post: Post, tmp_path: Path) -> None:
     assert list((tmp_path / "mail").iterdir()) == []
     assert (await post.client.get("/dev/mail/1")).status_code == 404
     assert (await post.client.get("/dev/mail/1/raw")).status_code == 404
+
+
+async def test_the_page_brings_along_what_a_change_by_a_session_takes(post: Post) -> None:
+    await post.send(message())
+    page = (await post.client.get("/dev/mail")).text
+    assert ("Throw all away" in page, "data-csrf" in page) == (True, False)
+    post.reader = Caller(name="ada", how="session", roles=frozenset({"operator"}), csrf="x&y")
+    assert 'data-csrf="x&amp;y"' in (await post.client.get("/dev/mail")).text
+    # Who may only look is offered nothing else.
+    post.reader = Caller(name="vic", how="session", roles=frozenset({"viewer"}), csrf="z")
+    page = (await post.client.get("/dev/mail")).text
+    assert ("Hello" in page, "Throw all away" in page) == (True, False)
 
 
 async def test_hostile_mail_reaches_the_pages_only_as_text(post: Post) -> None:

@@ -65,6 +65,12 @@ def test_all_faults_are_said_at_once() -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("variable", ["HUB_BASE_URL", "HUB_TEMPORAL_UI"])
+def test_an_address_that_is_none_is_named_with_its_variable(variable: str) -> None:
+    with pytest.raises(InvalidSetting, match=rf"{variable} is 'temporal:8080'; write an address"):
+        Settings.read({variable: "temporal:8080"})
+
+
 def test_two_parts_on_one_port_are_refused() -> None:
     with pytest.raises(InvalidSetting, match="HUB_PORT and HUB_TEMPORAL_UI_PORT are both 8233"):
         Settings.read({"HUB_PORT": "8233"})

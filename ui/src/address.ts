@@ -81,6 +81,8 @@ export function inPath(id: string): string {
   return id.split("/").map(encodeURIComponent).join("/");
 }
 
+/** Whether an id is of no run, but of the place where runs wait for an event by its value. */
+export const isMatch = (id: string) => id.startsWith("~match/");
 export const runAddress = (id: string) => `/runs/${inPath(id)}`;
 export const treeAddress = (name: string) => `/trees/${encodeURIComponent(name)}`;
 export const eventAddress = (id: string, trigger?: string) =>

@@ -1,15 +1,15 @@
 /** The shell: where one is, where one can go, and the view in between. */
 
 import { Component, lazy, type ReactNode, Suspense, useEffect } from "react";
-import { useAddress } from "./address";
+import { go, useAddress } from "./address";
 import { hub } from "./api/client";
 import { useResource } from "./api/resource";
-import type { Session } from "./api/types";
+import type { Permission, Session } from "./api/types";
 import { Icon, type IconName } from "./parts/icons";
 import { Link } from "./parts/link";
 import { Empty, Page, Panel, Skeleton } from "./parts/parts";
 import { UserMenu } from "./parts/user-menu";
-import { may, useSession } from "./session";
+import { lacking, may, useSession } from "./session";
 import { setTheme, type Theme, useTheme } from "./theme";
 import { ApprovalView } from "./views/approval";
 import { ApprovalsView } from "./views/approvals";
@@ -26,22 +26,16 @@ const ConnectionsView = lazy(() => import("./views/connections"));
 const RunView = lazy(() => import("./views/run"));
 const TreeView = lazy(() => import("./views/tree"));
 
-const NAV: [string, string, IconName][] = [
-  ["", "Overview", "overview"],
-  ["runs", "Runs", "runs"],
-  ["approvals", "Approvals", "approvals"],
-  ["events", "Events", "events"],
-  ["trees", "Trees", "trees"],
-  ["triggers", "Triggers", "triggers"],
-  ["connections", "Connections", "connections"],
-  ["audit", "Audit", "log"],
+const NAV: [string, string, IconName, Permission][] = [
+  ["", "Overview", "overview", "overview.see"],
+  ["runs", "Runs", "runs", "run.see"],
+  ["approvals", "Approvals", "approvals", "approval.see"],
+  ["events", "Events", "events", "event.see"],
+  ["trees", "Trees", "trees", "tree.see"],
+  ["triggers", "Triggers", "triggers", "trigger.see"],
+  ["connections", "Connections", "connections", "connection.see"],
+  ["audit", "Audit", "log", "audit.see"],
 ];
-
-/** Whether somebody with these roles can see what the view shows. */
-function isShown(path: string, session: Session): boolean {
-  if (path === "audit") return may(session, "admin");
-  return path === "approvals" || may(session, "viewer");
-}
 
 export function App() {
   const session = useSession();
@@ -53,11 +47,21 @@ function Shell({ session }: { session: Session }) {
   const { segments, query } = useAddress();
   const [view = "", ...rest] = segments;
   const id = rest.join("/");
-  const overview = useResource("overview", hub.overview, { every: 10_000 });
+  const overview = useResource(may(session, "overview.see") ? "overview" : null, hub.overview, {
+    every: 10_000,
+  });
+  const shown = NAV.filter(([, , , what]) => may(session, what));
+  const here = NAV.find(([path]) => path === view);
+  const isAllowed = !here || shown.includes(here);
   useEffect(() => {
-    const name = NAV.find(([path]) => path === view)?.[1];
-    document.title = [id, name, "Hub"].filter(Boolean).join(" · ");
-  }, [view, id]);
+    document.title = [id, here?.[1], "Hub"].filter(Boolean).join(" · ");
+  }, [here, id]);
+  // Who may not see the overview begins at the first view that is theirs.
+  const first = view === "" && !isAllowed ? shown[0]?.[0] : undefined;
+  useEffect(() => {
+    if (first) go(`/${first}`, { replace: true });
+  }, [first]);
+  if (first) return null;
   return (
     <div className="shell">
       <a className="skip" href="#main">
@@ -68,12 +72,12 @@ function Shell({ session }: { session: Session }) {
           <img src="/mark.svg" alt="" />
           <span>
             Hub
-            <small className="clip">{overview.data?.project ?? "\u00a0"}</small>
+            <small className="clip">{session.project ?? "\u00a0"}</small>
           </span>
         </Link>
         <nav aria-label="Views">
           <ul>
-            {NAV.filter(([path]) => isShown(path, session)).map(([path, name, icon]) => (
+            {shown.map(([path, name, icon]) => (
               <li key={path}>
                 <Link
                   href={`/${path}`}
@@ -87,13 +91,13 @@ function Shell({ session }: { session: Session }) {
           </ul>
         </nav>
         <div className="side-foot">
-          {overview.data?.development && (
+          {may(session, "mail.see") && (
             <a href="/dev/mail">
               <Icon name="mail" size={14} /> Caught mail
             </a>
           )}
           {overview.data?.temporal_ui && (
-            <a href={overview.data.temporal_ui} target="_blank" rel="noreferrer">
+            <a href={`${overview.data.temporal_ui}/workflows`} target="_blank" rel="noreferrer">
               <Icon name="outside" size={14} /> Temporal
             </a>
           )}
@@ -112,11 +116,40 @@ function Shell({ session }: { session: Session }) {
               </Page>
             }
           >
-            <View view={view} id={id} query={query} />
+            {isAllowed ? (
+              <View view={view} id={id} query={query} />
+            ) : (
+              <NotYours title={here?.[1] ?? ""} session={session} what={here?.[3]} />
+            )}
           </Suspense>
         </Boundary>
       </main>
     </div>
+  );
+}
+
+/** What stands where somebody may not look. */
+function NotYours({
+  title,
+  session,
+  what,
+}: {
+  title: string;
+  session: Session;
+  what: Permission | undefined;
+}) {
+  return (
+    <Page title={title}>
+      <Panel>
+        <Empty icon="shield" title="This is not for you to see">
+          {what && lacking(session, what)} You are {session.name}
+          {session.roles.length
+            ? `, with ${session.roles.join(" and ")}`
+            : ", and have no role yet"}
+          .
+        </Empty>
+      </Panel>
+    </Page>
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { useEffect, useSyncExternalStore } from "react";
 import { hub, onUnauthorized, Problem, setCsrf } from "./api/client";
-import type { Role, Session } from "./api/types";
+import type { Permission, Session } from "./api/types";
 
 let session: Session | undefined;
 const listeners = new Set<() => void>();
@@ -50,6 +50,19 @@ export async function signOut() {
   await look();
 }
 
-export function may(session: Session | undefined, role: Role): boolean {
-  return !!session?.roles.includes(role);
+/** Whether the hub would let them; it asks for itself whatever the page offers. */
+export function may(session: Session | undefined, what: Permission): boolean {
+  return !!session?.may.includes(what);
+}
+
+/** Asks for the one who is signed in. */
+export function useMay(): (what: Permission) => boolean {
+  const session = useSession();
+  return (what) => may(session, what);
+}
+
+/** Why they may not: `It takes the role operator.` */
+export function lacking(session: Session | undefined, what: Permission): string {
+  const roles = session?.lacks[what];
+  return roles?.length ? `It takes the role ${roles.join(" or ")}.` : "This hub has no such thing.";
 }

@@ -54,7 +54,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApprovalState(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One approval, whole. People are their addresses in lower case, in the order of asking."""
+    """One approval, whole. People are their addresses in lower case, in the order of asking.
+
+    `due_at` never changes: the first reminder or step of the escalation, None where there is neither.
+    """
 
     id: str
     title: str
@@ -66,6 +69,7 @@ class ApprovalState(msgspec.Struct, kw_only=True, omit_defaults=True):
     veto: bool
     opened_at: datetime
     deadline: datetime | None = None
+    due_at: datetime | None = None
     on_timeout: Literal["fail", "approve", "reject"] = "fail"
     remind: timedelta | None = None
     remind_at: datetime | None = None
@@ -226,6 +230,7 @@ class ApprovalState(msgspec.Struct, kw_only=True, omit_defaults=True):
             quorum=self.quorum,
             approvals=self.approvals(),
             waiting_on=self.undecided(),
+            due_at=self.due_at,
         )
 
     def closed(self, path: str) -> DecidedApproval:
@@ -245,8 +250,11 @@ class ApprovalState(msgspec.Struct, kw_only=True, omit_defaults=True):
         )
 
 
-class OpenApproval(msgspec.Struct, frozen=True, kw_only=True):
-    """An open approval as lists show it. `waiting_on` are those who have not decided."""
+class OpenApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An open approval as lists show it. `waiting_on` are those who have not decided.
+
+    `due_at` is when it should have been decided by: the first reminder or step of its escalation.
+    """
 
     id: str
     path: str
@@ -256,6 +264,7 @@ class OpenApproval(msgspec.Struct, frozen=True, kw_only=True):
     quorum: int
     approvals: int
     waiting_on: list[str]
+    due_at: datetime | None = None
 
 
 def approval_path(nodes: Mapping[str, NodeState], path: str, approval: str) -> str:

@@ -293,6 +293,8 @@ class Desk:
                 path,
                 harmless=True,
             )
+        remind_at = None if asked.remind is None else now + asked.remind
+        moments = [moment for moment in (remind_at, *(step.at for step in steps)) if moment]
         approval = ApprovalState(
             id=self._run.home.new_id(),
             title=asked.title,
@@ -304,9 +306,10 @@ class Desk:
             veto=asked.veto,
             opened_at=now,
             deadline=None if asked.timeout is None else now + asked.timeout,
+            due_at=min(moments, default=None),
             on_timeout=asked.on_timeout,
             remind=asked.remind,
-            remind_at=None if asked.remind is None else now + asked.remind,
+            remind_at=remind_at,
             notify=asked.notify,
             steps=steps,
         )

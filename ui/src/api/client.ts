@@ -4,6 +4,7 @@ import { inPath } from "../address";
 import type {
   Answer,
   Approval,
+  ApprovalCounts,
   ApprovalItem,
   AuditOutcome,
   AuditRecord,
@@ -18,6 +19,7 @@ import type {
   JsonObject,
   Language,
   List,
+  ListedTree,
   Overview,
   Replayed,
   Run,
@@ -27,7 +29,6 @@ import type {
   Schedule,
   Session,
   Tree,
-  TreeItem,
   Trial,
   Trigger,
 } from "./types";
@@ -202,7 +203,8 @@ export const hub = {
       },
     }),
 
-  trees: (signal?: AbortSignal) => call<List<TreeItem>>("/api/trees", { signal }),
+  trees: (signal?: AbortSignal) =>
+    call<List<ListedTree> & { writable: boolean }>("/api/trees", { signal }),
   tree: (name: string, signal?: AbortSignal) =>
     call<Tree>(`/api/trees/${encodeURIComponent(name)}`, { signal }),
 
@@ -231,6 +233,8 @@ export const hub = {
 
   approvals: (person: string, status: "pending" | "decided", signal?: AbortSignal) =>
     call<List<ApprovalItem>>(`/api/approvals${search({ person, status, limit: 100 })}`, { signal }),
+  approvalCounts: (signal?: AbortSignal) =>
+    call<ApprovalCounts>("/api/approvals/counts", { signal }),
   approval: (id: string, signal?: AbortSignal) =>
     call<Approval>(`/api/approvals/${encodeURIComponent(id)}`, { signal }),
   decide: (

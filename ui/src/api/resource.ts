@@ -13,7 +13,7 @@ export interface Resource<T> {
 }
 
 interface Kept<T> {
-  key: string;
+  key: string | null;
   text: string;
   data: T | undefined;
   problem: Problem | undefined;
@@ -21,10 +21,10 @@ interface Kept<T> {
 
 /**
  * Asks now, again every `every` milliseconds while the page is visible, and when it becomes so.
- * `key` says what is asked for: another key drops the data of before.
+ * `key` says what is asked for: another key drops the data of before; with null nothing is.
  */
 export function useResource<T>(
-  key: string,
+  key: string | null,
   ask: (signal: AbortSignal) => Promise<T>,
   options: { every?: number | null; keep?: boolean } = {},
 ): Resource<T> {
@@ -36,6 +36,7 @@ export function useResource<T>(
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a turn is a wish to ask again
   useEffect(() => {
+    if (key === null) return;
     const aborter = new AbortController();
     let timer: number | undefined;
     let isAsking = false;

@@ -129,6 +129,10 @@ export interface Verdict {
   run_id: string | null;
   reason: string | null;
   values: JsonObject;
+  /** The value by which runs wait for it that learnt that value; `run_id` is then no run. */
+  match: string | null;
+  /** The runs that it reached. */
+  runs: string[];
   woke: string | null;
 }
 
@@ -170,7 +174,14 @@ export interface Replayed {
 export interface TreeItem {
   name: string;
   hash: string;
-  title?: string | null;
+}
+
+/** A tree as the list shows it. */
+export interface ListedTree extends TreeItem {
+  title: string | null;
+  description: string | null;
+  /** What starts it: the event, and the trigger that it comes in at. */
+  start: { event: string; kind: string | null; trigger: string | null } | null;
 }
 
 export interface TreeDocument {
@@ -224,6 +235,7 @@ export interface Overview {
   project: string;
   version: string;
   development: boolean;
+  /** Where the runs' namespace begins in Temporal's own page; null where its address is not known. */
   temporal_ui: string | null;
   trees: number;
   triggers: number;
@@ -256,8 +268,11 @@ export interface FieldInfo {
     | "cases"
     | "names"
     | "mapping"
+    | "fields"
     | "any";
   choices?: string[];
+  /** Those that it is made of. */
+  fields?: FieldInfo[];
   default?: Json;
 }
 
@@ -272,6 +287,9 @@ export interface VerbInfo {
 export interface Language {
   verbs: VerbInfo[];
   common: FieldInfo[];
+  /** Those of a tree's `start`, where it is more than a name, and of its events. */
+  start: FieldInfo[];
+  event: FieldInfo[];
 }
 
 export interface ApprovalItem {
@@ -292,6 +310,18 @@ export interface ApprovalItem {
   ended_at: string | null;
   by: Decided[] | null;
   delegations: PassedOn[] | null;
+  /** When its first reminder or escalation is due; null where it has neither. */
+  due_at: string | null;
+  overdue: boolean;
+}
+
+/** Open approvals by what they are in for; `reminded` and `old` are overdue. */
+export interface ApprovalCounts {
+  open: number;
+  reminded: number;
+  old: number;
+  ending: number;
+  at: string;
 }
 
 export interface PassedOn {
@@ -441,11 +471,35 @@ export interface ConnectionTest {
 
 export type Role = "viewer" | "approver" | "operator" | "editor" | "admin";
 
+/** What one may do or look at, by the names that the hub has for it. */
+export type Permission =
+  | `${
+      | "overview"
+      | "run"
+      | "event"
+      | "tree"
+      | "trigger"
+      | "schedule"
+      | "connection"
+      | "approval"
+      | "audit"
+      | "mail"}.see`
+  | `run.${"cancel" | "terminate" | "forward"}`
+  | `event.${"send" | "replay"}`
+  | `schedule.${"trigger" | "pause" | "resume" | "backfill"}`
+  | `approval.${"approve" | "reject" | "delegate"}`
+  | `tree.${"save" | "try"}`
+  | "connection.test";
+
 /** Who is signed in; without a name nobody is. `csrf` goes along with what changes something. */
 export interface Session {
   name: string | null;
   how: "session" | "token" | "development" | "anonymous";
   roles: Role[];
+  may: string[];
+  /** What they may not, with the roles of which one would be enough. */
+  lacks: Record<string, Role[]>;
+  project: string | null;
   csrf: string | null;
   ways: { password: boolean; provider: string | null };
 }

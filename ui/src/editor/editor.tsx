@@ -18,6 +18,7 @@ import type { Tree } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/link";
 import { Empty, Page, Segments, Skeleton } from "../parts/parts";
+import { lacking, may, useSession } from "../session";
 import { Canvas } from "../tree/canvas";
 import type { Mark } from "../tree/mark";
 import { isObject, type OutlineNode, pathOf, walk } from "../tree/outline";
@@ -58,7 +59,9 @@ export function Editor({
     () => tree.text ?? stringify(tree.document, { lineWidth: 0 }),
     [tree.text, tree.document],
   );
-  const isReadOnly = !hasText || !tree.writable;
+  const session = useSession();
+  const mayTry = may(session, "tree.try");
+  const isReadOnly = !hasText || !tree.writable || !may(session, "tree.save");
   const [saved, setSaved] = useState({ text: isNew ? "" : written, etag: tree.etag ?? null });
   const [text, setText] = useState(written);
   const [selected, setSelected] = useState<string | null>(null);
@@ -143,6 +146,7 @@ export function Editor({
   }
 
   function tryOut() {
+    if (!mayTry) return;
     setTrying(true);
     // Text, canvas and scenario side by side need a wide window.
     if (shown === "both" && window.innerWidth < 1760) setShown("drawing");
@@ -220,15 +224,17 @@ export function Editor({
               </button>
             </>
           )}
-          <button
-            type="button"
-            className="button"
-            aria-pressed={isTrying}
-            onClick={() => (isTrying ? setTrying(false) : tryOut())}
-            title="Key T"
-          >
-            <Icon name="play" /> Try it
-          </button>
+          {mayTry && (
+            <button
+              type="button"
+              className="button"
+              aria-pressed={isTrying}
+              onClick={() => (isTrying ? setTrying(false) : tryOut())}
+              title="Key T"
+            >
+              <Icon name="play" /> Try it
+            </button>
+          )}
           {!isReadOnly && (
             <button
               type="button"
@@ -267,9 +273,11 @@ export function Editor({
         <div className="note">
           <Icon name="alert" />
           <div>
-            {hasText
-              ? "This project is read-only here: change the tree in its repository."
-              : "The hub shows this tree from its definition; its comments are in its file, where it is changed."}
+            {hasText && tree.writable
+              ? `You may look at it, not change it. ${lacking(session, "tree.save")}`
+              : hasText
+                ? "This project is read-only here: change the tree in its repository."
+                : "The hub shows this tree from its definition; its comments are in its file, where it is changed."}
           </div>
         </div>
       )}
@@ -451,6 +459,7 @@ export function Editor({
                 {node.place.length === 1 ? (
                   <TreeForm
                     value={source.value}
+                    language={words.language}
                     isReadOnly={!changes.isEditable}
                     onSet={changes.set}
                   />

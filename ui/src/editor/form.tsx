@@ -39,7 +39,7 @@ export function NodeForm(props: FormProps) {
         value={value[field.key]}
         events={props.events}
         isReadOnly={props.isReadOnly}
-        onSet={(next) => onSet([...node.place, field.key], next)}
+        onSet={(next, part = []) => onSet([...node.place, field.key, ...part], next)}
       />
     );
   }
@@ -57,7 +57,7 @@ export function NodeForm(props: FormProps) {
               value={at.value}
               events={props.events}
               isReadOnly={props.isReadOnly}
-              onSet={(next) => onSet([...node.place, ...at.place], next)}
+              onSet={(next, part = []) => onSet([...node.place, ...at.place, ...part], next)}
             />
           );
         })}
@@ -120,8 +120,20 @@ export function FieldInput({
   value: Json | undefined;
   events: string[];
   isReadOnly: boolean;
-  onSet: (value: Json | undefined) => void;
+  /** Set its value, or where it is made of fields, that of the one below. */
+  onSet: (value: Json | undefined, part?: Place) => void;
 }) {
+  if (field.kind === "fields" && (value === undefined || isObject(value))) {
+    return (
+      <Parts
+        field={field}
+        value={value ?? {}}
+        events={events}
+        isReadOnly={isReadOnly}
+        onSet={onSet}
+      />
+    );
+  }
   const name = `${label ?? field.key}${field.required ? " *" : ""}`;
   const choices =
     field.kind === "choice"
@@ -165,6 +177,45 @@ export function FieldInput({
     <Field label={name} hint={field.doc}>
       <Typed field={field} value={value} isReadOnly={isReadOnly} onSet={onSet} />
     </Field>
+  );
+}
+
+/** A field that is made of fields. When the last of them is taken away, it goes too. */
+function Parts({
+  field,
+  value,
+  events,
+  isReadOnly,
+  onSet,
+}: {
+  field: FieldInfo;
+  value: JsonObject;
+  events: string[];
+  isReadOnly: boolean;
+  onSet: (value: Json | undefined, part?: Place) => void;
+}) {
+  const isUsed = Object.keys(value).length > 0;
+  return (
+    <details className="parts" open={isUsed}>
+      <summary>{field.key}</summary>
+      <div className="stack">
+        <p className="field-hint">{field.doc}</p>
+        {field.fields?.map((part) => (
+          <FieldInput
+            key={part.key}
+            field={part}
+            value={value[part.key]}
+            events={events}
+            isReadOnly={isReadOnly}
+            onSet={(next, below = []) => {
+              const others = Object.keys(value).filter((key) => key !== part.key);
+              if (next === undefined && below.length === 0 && others.length === 0) onSet(undefined);
+              else onSet(next, [part.key, ...below]);
+            }}
+          />
+        ))}
+      </div>
+    </details>
   );
 }
 

@@ -1,10 +1,11 @@
 /** What a tree says of itself: its title, the events it is about, and which of them starts it. */
 
 import { type FormEvent, useState } from "react";
-import type { FieldInfo, Json, JsonObject } from "../api/types";
+import type { FieldInfo, Json, JsonObject, Language } from "../api/types";
 import { Icon } from "../parts/icons";
 import { isObject, type Place } from "../tree/outline";
 import { FieldInput } from "./form";
+import { StartForm } from "./start-form";
 
 const field = (key: string, kind: FieldInfo["kind"], doc: string | null): FieldInfo => ({
   key,
@@ -13,32 +14,48 @@ const field = (key: string, kind: FieldInfo["kind"], doc: string | null): FieldI
   required: false,
 });
 
+/** Fields of an event that nearly each has; the others are asked for. */
+const USUAL = new Set(["where", "key"]);
+
 export function TreeForm({
   value,
+  language,
   isReadOnly,
   onSet,
 }: {
   value: JsonObject;
+  language: Language;
   isReadOnly: boolean;
   onSet: (place: Place, value: Json | undefined) => void;
 }) {
   const [name, setName] = useState("");
   const events = isObject(value.events) ? value.events : {};
-  const start = isObject(value.start) ? value.start.event : value.start;
-  const startPlace: Place = isObject(value.start) ? ["start", "event"] : ["start"];
+  const ofEvent = new Set(language.event.map((one) => one.key));
+  const usual = language.event.filter((one) => USUAL.has(one.key));
+  const unusual = language.event.filter((one) => !USUAL.has(one.key));
   function add(event: FormEvent) {
     event.preventDefault();
     if (!/^[a-z][a-z0-9_]*$/.test(name) || name in events) return;
     const [known] = Object.values(events).filter(isObject);
-    const kind = known
-      ? Object.keys(known).find((key) => !["where", "key", "early", "deliver"].includes(key))
-      : null;
+    const kind = known ? Object.keys(known).find((key) => !ofEvent.has(key)) : null;
     onSet(["events", name], {
       [kind ?? "webhook"]: (kind && known?.[kind]) || "app",
       where: `event.type == "${name.replaceAll("_", ".")}"`,
       key: known?.key ?? "event.data.id",
     });
     setName("");
+  }
+  function ofSubscription(event: string, subscription: JsonObject, info: FieldInfo) {
+    return (
+      <FieldInput
+        key={info.key}
+        field={info}
+        value={subscription[info.key]}
+        events={[]}
+        isReadOnly={isReadOnly}
+        onSet={(next) => onSet(["events", event, info.key], next)}
+      />
+    );
   }
   return (
     <div className="form stack">
@@ -49,12 +66,19 @@ export function TreeForm({
         isReadOnly={isReadOnly}
         onSet={(next) => onSet(["title"], next)}
       />
-      <FieldInput
-        field={{ ...field("start", "event", "the event that starts a run"), required: true }}
-        value={start}
+      <StartForm
+        fields={language.start}
+        start={value.start}
         events={Object.keys(events)}
         isReadOnly={isReadOnly}
-        onSet={(next) => onSet(startPlace, next)}
+        onSet={onSet}
+      />
+      <FieldInput
+        field={field("cancel_on", "event", "the event that cancels a run when it comes")}
+        value={value.cancel_on}
+        events={Object.keys(events)}
+        isReadOnly={isReadOnly}
+        onSet={(next) => onSet(["cancel_on"], next)}
       />
       <h3>Events</h3>
       {Object.entries(events).map(([event, subscription]) =>
@@ -73,16 +97,16 @@ export function TreeForm({
                 <Icon name="trash" size={14} />
               </button>
             )}
-            {Object.keys({ ...subscription, where: null, key: null }).map((key) => (
-              <FieldInput
-                key={key}
-                field={field(key, key === "where" || key === "key" ? "expression" : "text", null)}
-                value={subscription[key]}
-                events={[]}
-                isReadOnly={isReadOnly}
-                onSet={(next) => onSet(["events", event, key], next)}
-              />
-            ))}
+            {Object.keys(subscription)
+              .filter((key) => !ofEvent.has(key))
+              .map((key) => ofSubscription(event, subscription, field(key, "text", null)))}
+            {usual.map((one) => ofSubscription(event, subscription, { ...one, doc: null }))}
+            <details open={unusual.some((one) => subscription[one.key] !== undefined)}>
+              <summary>When it comes early, or for several</summary>
+              <div className="stack">
+                {unusual.map((one) => ofSubscription(event, subscription, one))}
+              </div>
+            </details>
           </fieldset>
         ) : null,
       )}

@@ -180,6 +180,11 @@ function tokens(text: string): ReactNode[] {
   return parts;
 }
 
+/** A sentence of the hub's, in which names stand between backticks. */
+export function Prose({ text }: { text: string }) {
+  return text.split("`").map((part, at) => (at % 2 ? <code key={at}>{part}</code> : part));
+}
+
 /** Facts as a list of names and values; what is undefined is left out. */
 export function Facts({ facts }: { facts: [string, ReactNode][] }) {
   return (

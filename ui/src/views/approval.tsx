@@ -4,13 +4,14 @@ import { type FormEvent, useRef, useState } from "react";
 import { runAddress } from "../address";
 import { hub, Problem } from "../api/client";
 import { useResource } from "../api/resource";
-import type { Answer, Approval, FormField, HandedOver, JsonObject } from "../api/types";
+import type { Answer, Approval, FormField, HandedOver, JsonObject, Session } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/link";
 import { Dialog, Empty, Facts, Field, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
 import { Status } from "../parts/status";
 import { Countdown, Time } from "../parts/time";
 import { usePerson } from "../person";
+import { lacking, may, useSession } from "../session";
 
 const STATUS: Record<string, string> = {
   pending: "waiting",
@@ -21,6 +22,7 @@ const STATUS: Record<string, string> = {
 
 export function ApprovalView({ id }: { id: string }) {
   const approval = useResource(id, (signal) => hub.approval(id, signal), { every: 1500 });
+  const session = useSession();
   const { data } = approval;
   if (!data) {
     return (
@@ -56,28 +58,32 @@ export function ApprovalView({ id }: { id: string }) {
             ],
             [
               "Run",
-              <Link key="r" href={runAddress(data.run_id)}>
-                {data.run_id}
-              </Link>,
+              may(session, "run.see") ? (
+                <Link key="r" href={runAddress(data.run_id)}>
+                  {data.run_id}
+                </Link>
+              ) : (
+                data.run_id
+              ),
             ],
             ["One no is enough", data.veto && "yes"],
           ]}
         />
       </Panel>
-      <div className="halves uneven">
-        <Panel title="What is asked">
+      <div className={data.decision === "pending" ? "halves uneven asking" : "halves uneven"}>
+        <Panel title="What is asked" className="asked">
           {data.details ? (
             <p className="details break">{data.details}</p>
           ) : (
-            <p className="soft">There are no details; the run tells more.</p>
+            <p className="soft">
+              There are no details{may(session, "run.see") ? "; the run tells more." : "."}
+            </p>
           )}
         </Panel>
-        <div className="stack">
-          {data.decision === "pending" && (
-            <Decide id={id} approval={data} onDone={approval.refresh} />
-          )}
-          <Decisions approval={data} />
-        </div>
+        {data.decision === "pending" && (
+          <Decide id={id} approval={data} onDone={approval.refresh} />
+        )}
+        <Decisions approval={data} />
       </div>
     </Page>
   );
@@ -85,7 +91,7 @@ export function ApprovalView({ id }: { id: string }) {
 
 function Decisions({ approval }: { approval: Approval }) {
   return (
-    <Panel flush title="Who has said what">
+    <Panel flush title="Who has said what" className="said">
       <ul className="lines">
         {(approval.delegations ?? []).map((one) => (
           <li key={`${one.who} ${one.to}`} className="line decision">
@@ -127,7 +133,9 @@ function Decisions({ approval }: { approval: Approval }) {
 }
 
 function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDone: () => void }) {
+  const session = useSession();
   const [person, setPerson] = usePerson();
+  const isKnown = session?.how === "session";
   const [comment, setComment] = useState("");
   const [form, setForm] = useState<JsonObject>({});
   const [told, setTold] = useState<Answer | null>(null);
@@ -137,6 +145,7 @@ function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDo
   const [isBusy, setBusy] = useState(false);
   // One click is one decision, also when its answer was lost and it is sent again.
   const click = useRef(crypto.randomUUID());
+  const hindrance = hindranceOf(approval, session);
   async function decide(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const { submitter } = event.nativeEvent as SubmitEvent;
@@ -164,23 +173,31 @@ function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDo
     }
   }
   return (
-    <Panel title="Your decision">
+    <Panel title="Your decision" className="decide">
       <form className="stack" onSubmit={decide}>
-        <Field label="Deciding as">
-          <input
-            type="text"
-            required
-            list="approvers"
-            placeholder="ada@example.com"
-            value={person}
-            onChange={(event) => setPerson(event.target.value)}
-          />
-        </Field>
-        <datalist id="approvers">
-          {approval.waiting_on.map((who) => (
-            <option key={who} value={who} />
-          ))}
-        </datalist>
+        {isKnown ? (
+          <p className="soft">
+            Deciding as <strong className="break">{person}</strong>
+          </p>
+        ) : (
+          <>
+            <Field label="Deciding as">
+              <input
+                type="text"
+                required
+                list="approvers"
+                placeholder="ada@example.com"
+                value={person}
+                onChange={(event) => setPerson(event.target.value)}
+              />
+            </Field>
+            <datalist id="approvers">
+              {approval.waiting_on.map((who) => (
+                <option key={who} value={who} />
+              ))}
+            </datalist>
+          </>
+        )}
         {Object.entries(approval.form).map(([name, field]) => (
           <Asked
             key={name}
@@ -211,13 +228,15 @@ function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDo
           </div>
         )}
         {problem && <ProblemNote problem={problem} />}
+        {hindrance && <p className="soft">{hindrance}</p>}
         <div className="decide-buttons">
           <button
             type="submit"
             name="decision"
             value="approve"
             className="button primary"
-            disabled={isBusy}
+            disabled={isBusy || hindrance !== null}
+            title={hindrance ?? undefined}
           >
             <Icon name="check" /> Approve
           </button>
@@ -226,12 +245,19 @@ function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDo
             name="decision"
             value="reject"
             className="button danger"
-            disabled={isBusy}
+            disabled={isBusy || hindrance !== null}
+            title={hindrance ?? undefined}
           >
             <Icon name="cross" /> Reject
           </button>
         </div>
-        <button type="button" className="button" disabled={isBusy} onClick={() => setPassing(true)}>
+        <button
+          type="button"
+          className="button"
+          disabled={isBusy || hindrance !== null}
+          title={hindrance ?? undefined}
+          onClick={() => setPassing(true)}
+        >
           <Icon name="forward" /> Pass it on
         </button>
       </form>
@@ -239,6 +265,7 @@ function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDo
         <PassOn
           id={id}
           person={person.trim()}
+          isKnown={isKnown}
           onClose={() => setPassing(false)}
           onDone={(done) => {
             setPassing(false);
@@ -253,15 +280,30 @@ function Decide({ id, approval, onDone }: { id: string; approval: Approval; onDo
   );
 }
 
+/** Why the one who is signed in cannot decide; null where they can, or decide for others. */
+function hindranceOf(approval: Approval, session: Session | undefined): string | null {
+  if (!may(session, "approval.approve")) {
+    return `You may look at it, not decide. ${lacking(session, "approval.approve")}`;
+  }
+  if (session?.how !== "session") return null;
+  const own = session.name?.toLowerCase();
+  if (approval.waiting_on.includes(own ?? "")) return null;
+  return approval.by.some((one) => one.who === own)
+    ? "You have said what you think; others are still asked."
+    : "You are not asked, so your word would not count.";
+}
+
 /** Somebody else decides instead; it stays one voice. */
 function PassOn({
   id,
   person,
+  isKnown,
   onClose,
   onDone,
 }: {
   id: string;
   person: string;
+  isKnown: boolean;
   onClose: () => void;
   onDone: (done: HandedOver) => void;
 }) {
@@ -284,14 +326,16 @@ function PassOn({
   return (
     <Dialog title="Pass the decision on" onClose={onClose}>
       <form onSubmit={pass}>
-        <Field label="Whose decision">
-          <input
-            type="text"
-            required
-            value={from}
-            onChange={(event) => setFrom(event.target.value)}
-          />
-        </Field>
+        {!isKnown && (
+          <Field label="Whose decision">
+            <input
+              type="text"
+              required
+              value={from}
+              onChange={(event) => setFrom(event.target.value)}
+            />
+          </Field>
+        )}
         <Field label="Who decides instead" hint="They are told by mail, as you were.">
           <input
             type="text"

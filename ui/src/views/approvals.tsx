@@ -8,18 +8,23 @@ import type { ApprovalItem } from "../api/types";
 import { Link } from "../parts/link";
 import { Empty, Page, Panel, ProblemNote, Segments, Skeleton } from "../parts/parts";
 import { Status } from "../parts/status";
-import { Countdown, Time } from "../parts/time";
+import { Countdown, exact, Time } from "../parts/time";
 import { usePerson } from "../person";
+import { may, useSession } from "../session";
 
 export function ApprovalsView({ query }: { query: URLSearchParams }) {
   const isDecided = query.get("status") === "decided";
   const status = isDecided ? "decided" : "pending";
+  const session = useSession();
+  const isKnown = session?.how === "session";
   const [person, setPerson] = usePerson();
-  const [asked, setAsked] = useState(person);
+  const isAll = query.get("of") === "all" || (isKnown && !may(session, "approval.approve"));
+  const [asked, setAsked] = useState(isKnown && isAll ? "" : person);
   useEffect(() => {
-    const timer = window.setTimeout(() => setAsked(person.trim()), 250);
+    const wanted = isKnown && isAll ? "" : person.trim();
+    const timer = window.setTimeout(() => setAsked(wanted), isKnown ? 0 : 250);
     return () => window.clearTimeout(timer);
-  }, [person]);
+  }, [person, isKnown, isAll]);
   const approvals = useResource(
     `approvals ${status} ${asked}`,
     (signal) => hub.approvals(asked, status, signal),
@@ -37,18 +42,32 @@ export function ApprovalsView({ query }: { query: URLSearchParams }) {
             ["decided", "Decided"],
           ]}
         />
-        <input
-          type="search"
-          aria-label="Your address"
-          placeholder={
-            isDecided
-              ? "Your address: only what you decided"
-              : "Your address: only what waits for you"
-          }
-          className="wide-input"
-          value={person}
-          onChange={(event) => setPerson(event.target.value)}
-        />
+        {isKnown ? (
+          may(session, "approval.approve") && (
+            <Segments
+              label="Whose"
+              value={isAll ? "all" : "mine"}
+              onChange={(next) => go(withQuery({ of: next === "all" ? next : null }))}
+              options={[
+                ["mine", "Yours"],
+                ["all", "Everybody's"],
+              ]}
+            />
+          )
+        ) : (
+          <input
+            type="search"
+            aria-label="Your address"
+            placeholder={
+              isDecided
+                ? "Your address: only what you decided"
+                : "Your address: only what waits for you"
+            }
+            className="wide-input"
+            value={person}
+            onChange={(event) => setPerson(event.target.value)}
+          />
+        )}
       </search>
       {approvals.problem && approvals.problem.status !== 404 && (
         <ProblemNote
@@ -102,6 +121,18 @@ function WaitingLine({ one }: { one: ApprovalItem }) {
           {one.run_id} · waits on {one.waiting_on.join(", ") || "nobody"}
         </span>
       </span>
+      {one.overdue && (
+        <span
+          className="badge tone-bad"
+          title={
+            one.due_at
+              ? `Its first reminder or escalation was due ${exact(one.due_at)}`
+              : "It was asked more than a day ago"
+          }
+        >
+          overdue
+        </span>
+      )}
       <span className="badge">
         {one.approvals} of {one.quorum}
       </span>

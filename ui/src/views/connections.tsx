@@ -8,6 +8,7 @@ import { Icon } from "../parts/icons";
 import { Empty, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
+import { useMay } from "../session";
 import { iconOf } from "../tree/kinds";
 
 export default function ConnectionsView() {
@@ -50,6 +51,7 @@ function ConnectionLine({ connection }: { connection: Connection }) {
   const [problem, setProblem] = useState<Problem | null>(null);
   const [isBusy, setBusy] = useState(false);
   const { use } = connection;
+  const may = useMay();
   async function test() {
     setBusy(true);
     try {
@@ -99,15 +101,17 @@ function ConnectionLine({ connection }: { connection: Connection }) {
           </>
         )}
       </div>
-      <button
-        type="button"
-        className="button small"
-        disabled={isBusy}
-        aria-label={`Test ${connection.name}`}
-        onClick={test}
-      >
-        {isBusy ? "Asking…" : "Test"}
-      </button>
+      {may("connection.test") && (
+        <button
+          type="button"
+          className="button small"
+          disabled={isBusy}
+          aria-label={`Test ${connection.name}`}
+          onClick={test}
+        >
+          {isBusy ? "Asking…" : "Test"}
+        </button>
+      )}
     </section>
   );
 }

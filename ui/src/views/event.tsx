@@ -16,11 +16,13 @@ import {
   Page,
   Panel,
   ProblemNote,
+  Prose,
   Segments,
   Skeleton,
 } from "../parts/parts";
 import { Status, StatusSign } from "../parts/status";
 import { Time } from "../parts/time";
+import { useMay } from "../session";
 
 const STANDARD = new Set([
   "specversion",
@@ -37,6 +39,7 @@ const STANDARD = new Set([
 
 export function EventView({ id, trigger }: { id: string; trigger: string | null }) {
   const [isReplaying, setReplaying] = useState(false);
+  const may = useMay();
   const key = JSON.stringify([id, trigger]);
   const entry = useResource(key, (signal) => hub.event(id, trigger, signal), { every: 2000 });
   const why = useResource(`why ${key}`, (signal) => hub.explain(id, trigger, signal), {
@@ -74,15 +77,17 @@ export function EventView({ id, trigger }: { id: string; trigger: string | null 
         </>
       }
       actions={
-        <button
-          type="button"
-          className="button"
-          disabled={data.trigger === "callback"}
-          title={data.trigger === "callback" ? "A callback link is for one use" : undefined}
-          onClick={() => setReplaying(true)}
-        >
-          <Icon name="replay" /> Replay
-        </button>
+        may("event.replay") && (
+          <button
+            type="button"
+            className="button"
+            disabled={data.trigger === "callback"}
+            title={data.trigger === "callback" ? "A callback link is for one use" : undefined}
+            onClick={() => setReplaying(true)}
+          >
+            <Icon name="replay" /> Replay
+          </button>
+        )
       }
     >
       {entry.problem && <ProblemNote problem={entry.problem} stale />}
@@ -167,9 +172,33 @@ function Why({ why }: { why: Explanation }) {
       </Empty>
     );
   }
+  // What became of it comes first; those that only filtered it out are many, and told of when asked.
+  const filtered = why.subscriptions.filter((verdict) => verdict.outcome === "filtered");
+  const others = why.subscriptions.filter((verdict) => verdict.outcome !== "filtered");
+  return (
+    <>
+      {others.length > 0 && <Verdicts verdicts={others} />}
+      {filtered.length > 0 && (
+        <details className="filtered" open={others.length === 0}>
+          <summary>
+            <StatusSign status="filtered" size={18} />
+            <span className="grow">
+              {filtered.length === 1 ? "1 subscription" : `${filtered.length} subscriptions`}{" "}
+              filtered it out
+            </span>
+            <Icon name="down" />
+          </summary>
+          <Verdicts verdicts={filtered} />
+        </details>
+      )}
+    </>
+  );
+}
+
+function Verdicts({ verdicts }: { verdicts: Verdict[] }) {
   return (
     <ol className="verdicts">
-      {why.subscriptions.map((verdict) => (
+      {verdicts.map((verdict) => (
         <VerdictItem
           key={`${verdict.tree} ${verdict.subscription} ${verdict.outcome} ${verdict.run_id}`}
           verdict={verdict}
@@ -192,13 +221,27 @@ function VerdictItem({ verdict }: { verdict: Verdict }) {
             <span className="faint"> · </span>
             <strong>{verdict.subscription}</strong>
           </span>
-          {verdict.run_id && (
-            <Link className="mono break" href={runAddress(verdict.run_id)}>
-              {verdict.run_id}
+          {verdict.match !== null && (
+            <span className="soft">
+              by the value <code className="value">{verdict.match}</code>
+            </span>
+          )}
+          {verdict.runs.map((run) => (
+            <Link key={run} className="mono break" href={runAddress(run)}>
+              {run}
             </Link>
+          ))}
+          {verdict.runs.length === 0 && verdict.run_id && (
+            <span className="mono faint break">
+              {verdict.match === null ? verdict.run_id : "no run has had it"}
+            </span>
           )}
         </div>
-        {verdict.reason && <p className="soft">{verdict.reason}</p>}
+        {verdict.reason && (
+          <p className="soft break">
+            <Prose text={verdict.reason} />
+          </p>
+        )}
         {values.length > 0 && (
           <ul className="looked">
             {values.map(([name, value]) => (
@@ -223,7 +266,9 @@ function NearMisses({ misses }: { misses: NearMiss[] }) {
             <Link className="mono break" href={runAddress(miss.run_id)}>
               {miss.run_id}
             </Link>
-            <p className="soft">{miss.reason}</p>
+            <p className="soft break">
+              <Prose text={miss.reason} />
+            </p>
           </div>
         </li>
       ))}

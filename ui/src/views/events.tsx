@@ -1,7 +1,7 @@
 /** The journal: every event that came in, newest first, with what became of it. */
 
 import { useEffect, useState } from "react";
-import { eventAddress } from "../address";
+import { eventAddress, isMatch } from "../address";
 import { type EventFilter, hub, journalStream } from "../api/client";
 import { useLive, useSoon } from "../api/live";
 import { useResource } from "../api/resource";
@@ -193,7 +193,12 @@ function became(entry: JournalEvent): string {
   const [first] = told;
   if (!first) return entry.status === "unmatched" ? "no subscription wanted it" : "";
   const more = told.length > 1 ? ` and ${told.length - 1} more` : "";
-  const run = first.run_id ?? first.tree;
+  const run =
+    first.run_id && !isMatch(first.run_id)
+      ? first.run_id
+      : first.run_id
+        ? `${first.tree}, by the value ${first.key}`
+        : first.tree;
   switch (first.outcome) {
     case "started":
       return `started ${run}${more}`;

@@ -3,12 +3,12 @@
 import { runAddress, treeAddress } from "../address";
 import { hub } from "../api/client";
 import { useResource } from "../api/resource";
-import type { ApprovalItem, Overview, RunStatus, Schedule, Trigger } from "../api/types";
+import type { ApprovalCounts, Overview, RunStatus, Schedule, Trigger } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/link";
 import { CodeLine, Empty, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
 import { StatusSign, wordOf } from "../parts/status";
-import { Time, useNow } from "../parts/time";
+import { Time } from "../parts/time";
 import { EventRows } from "./events";
 
 export function OverviewView() {
@@ -22,13 +22,7 @@ export function OverviewView() {
     every: 3000,
   });
   const triggers = useResource("triggers", hub.triggers, { every: 5000 });
-  const approvals = useResource(
-    "open approvals",
-    (signal) => hub.approvals("", "pending", signal),
-    {
-      every: 5000,
-    },
-  );
+  const approvals = useResource("approval counts", hub.approvalCounts, { every: 5000 });
   const schedules = useResource("schedules", hub.schedules, { every: 30_000 });
   const { data } = overview;
   const hook = triggers.data?.items.find((trigger) => trigger.url)?.url;
@@ -50,7 +44,7 @@ export function OverviewView() {
         ))}
       <Numbers
         data={data}
-        approvals={approvals.data?.items}
+        approvals={approvals.data}
         triggers={triggers.data?.items}
         schedules={schedules.data?.items}
       />
@@ -118,8 +112,6 @@ function sum(counts: Partial<Record<string, number>>): number {
 
 const ENDED: RunStatus[] = ["succeeded", "failed", "cancelled", "terminated", "timed_out"];
 
-const DAY = 24 * 60 * 60 * 1000;
-
 function Numbers({
   data,
   approvals,
@@ -127,15 +119,13 @@ function Numbers({
   schedules,
 }: {
   data: Overview | undefined;
-  approvals: ApprovalItem[] | undefined;
+  approvals: ApprovalCounts | undefined;
   triggers: Trigger[] | undefined;
   schedules: Schedule[] | undefined;
 }) {
-  const now = useNow();
   const hour = data?.per_minute.reduce((total, count) => total + count, 0);
   const runs = data?.runs;
-  const late = approvals?.filter((one) => now - Date.parse(one.opened_at) > DAY).length ?? 0;
-  const soon = approvals?.filter((one) => one.deadline && Date.parse(one.deadline) - now < DAY);
+  const late = (approvals?.reminded ?? 0) + (approvals?.old ?? 0);
   const consumers = triggers?.flatMap((one) => (one.consumer ? [one.consumer] : []));
   const lag = consumers?.reduce((total, one) => total + one.lag, 0) ?? 0;
   const refused = triggers?.reduce((total, one) => total + (one.refused.bad_signature ?? 0), 0);
@@ -172,19 +162,27 @@ function Numbers({
       <section className="panel number-card">
         <Link href="/approvals" className="number-link">
           <h2>Approvals waiting</h2>
-          <span className={`big ${late ? "tone-wait" : ""}`}>{approvals?.length ?? "–"}</span>
+          <span className={`big ${late ? "tone-wait" : ""}`}>{approvals?.open ?? "–"}</span>
         </Link>
         <ul className="tally">
           <Counted
             href="/approvals"
-            status={late ? "late" : "pending"}
-            count={late}
-            word="for more than a day"
+            status={approvals?.reminded ? "late" : "pending"}
+            count={approvals?.reminded ?? 0}
+            word="past a reminder"
+            title="Overdue: their first reminder or escalation was due"
           />
           <Counted
             href="/approvals"
-            status={soon?.length ? "waiting" : "pending"}
-            count={soon?.length ?? 0}
+            status={approvals?.old ? "late" : "pending"}
+            count={approvals?.old ?? 0}
+            word="for more than a day"
+            title="Overdue: they neither remind nor escalate, and were asked more than a day ago"
+          />
+          <Counted
+            href="/approvals"
+            status={approvals?.ending ? "waiting" : "pending"}
+            count={approvals?.ending ?? 0}
             word="end within a day"
           />
         </ul>
@@ -261,15 +259,17 @@ function Counted({
   status,
   count,
   word,
+  title,
 }: {
   href: string;
   status: string;
   count: number;
   word: string;
+  title?: string;
 }) {
   return (
     <li>
-      <Link href={href}>
+      <Link href={href} title={title}>
         <StatusSign status={status} size={14} />
         <span className="number">{count}</span> {word}
       </Link>

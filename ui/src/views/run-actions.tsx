@@ -7,6 +7,7 @@ import type { Json, Overview, Run, TreeDocument } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Dialog, Field, ProblemNote } from "../parts/parts";
 import { span } from "../parts/time";
+import { useMay } from "../session";
 import { draftOf } from "../tree/draft";
 import { isObject } from "../tree/outline";
 
@@ -29,6 +30,7 @@ export function RunActions({
   const [problem, setProblem] = useState<Problem | null>(null);
   const [isBusy, setBusy] = useState(false);
   const isLive = run.status === "running" || run.status === "dormant";
+  const may = useMay();
   const next = nextDeadline(run);
   async function forward() {
     if (next === null) return;
@@ -47,7 +49,7 @@ export function RunActions({
   return (
     <>
       {problem && <ProblemNote problem={problem} />}
-      {isLive && overview?.development && next !== null && (
+      {isLive && overview?.development && next !== null && may("run.forward") && (
         <button
           type="button"
           className="button"
@@ -58,25 +60,27 @@ export function RunActions({
           <Icon name="forward" /> {isBusy ? "Forwarding…" : "To the next timer"}
         </button>
       )}
-      {isLive && (
-        <>
-          <button type="button" className="button" onClick={() => setOpen("send")}>
-            <Icon name="send" /> Send an event
-          </button>
-          <button type="button" className="button danger" onClick={() => setOpen("cancel")}>
-            <Icon name="cross" /> Cancel
-          </button>
-          <button type="button" className="button danger" onClick={() => setOpen("terminate")}>
-            <Icon name="stop" /> Terminate
-          </button>
-        </>
+      {isLive && may("event.send") && (
+        <button type="button" className="button" onClick={() => setOpen("send")}>
+          <Icon name="send" /> Send an event
+        </button>
+      )}
+      {isLive && may("run.cancel") && (
+        <button type="button" className="button danger" onClick={() => setOpen("cancel")}>
+          <Icon name="cross" /> Cancel
+        </button>
+      )}
+      {isLive && may("run.terminate") && (
+        <button type="button" className="button danger" onClick={() => setOpen("terminate")}>
+          <Icon name="stop" /> Terminate
+        </button>
       )}
       {overview?.temporal_ui && (
         <a
           className="button"
           target="_blank"
           rel="noreferrer"
-          href={`${overview.temporal_ui}/namespaces/default/workflows/${encodeURIComponent(run.id)}`}
+          href={`${overview.temporal_ui}/workflows/${encodeURIComponent(run.id)}`}
         >
           <Icon name="outside" /> Temporal
         </a>

@@ -4,7 +4,7 @@ import { eventAddress } from "../address";
 import type { Run } from "../api/types";
 import { Link } from "../parts/link";
 import { Panel } from "../parts/parts";
-import { Status, StatusSign } from "../parts/status";
+import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 
 export function Mailbox({ run }: { run: Run }) {
@@ -18,12 +18,12 @@ export function Mailbox({ run }: { run: Run }) {
         <ul className="lines">
           {stored.map(({ event, subscriptions }) => (
             <li key={event.id}>
-              <Link className="line" href={eventAddress(event.id)}>
-                <StatusSign status="buffered" />
-                <span className="grow clip">
-                  <strong>{event.type}</strong>{" "}
-                  <span className="faint">kept for {subscriptions.join(", ")}</span>
+              <Link className="line mail" href={eventAddress(event.id)}>
+                <span className="grow">
+                  <strong className="break">{event.type}</strong>
+                  <span className="faint small break">kept for {subscriptions.join(", ")}</span>
                 </span>
+                <Status status="buffered" />
               </Link>
             </li>
           ))}
@@ -35,15 +35,15 @@ export function Mailbox({ run }: { run: Run }) {
             .toReversed()
             .map((one, index) => (
               <li key={`${one.id} ${index}`}>
-                <Link className="line" href={eventAddress(one.id)}>
-                  <span className="grow clip">
-                    <strong>{one.type}</strong>{" "}
-                    <span className="faint">{one.subscription ?? ""}</span>
+                <Link className="line mail" href={eventAddress(one.id)}>
+                  <span className="grow">
+                    <strong className="break">{one.type}</strong>
+                    <span className="faint small break">
+                      {one.subscription ? `${one.subscription}, ` : ""}
+                      <Time at={one.at} />
+                    </span>
                   </span>
                   <Status status={one.outcome} />
-                  <span className="faint small">
-                    <Time at={one.at} />
-                  </span>
                 </Link>
               </li>
             ))}

@@ -1,7 +1,7 @@
 /** One run: its tree with the status of each node, live, and back through its past. */
 
 import { type ReactNode, useEffect, useMemo, useState } from "react";
-import { treeAddress } from "../address";
+import { isMatch, treeAddress } from "../address";
 import { hub, type Problem, runStream } from "../api/client";
 import { useLive } from "../api/live";
 import { useResource } from "../api/resource";
@@ -42,7 +42,13 @@ export default function RunView({ id }: { id: string }) {
     return (
       <Page title={id} above={<Link href="/runs">Runs</Link>}>
         <Panel>
-          {run.problem?.status === 404 ? (
+          {run.problem?.status === 404 && isMatch(id) ? (
+            <Empty icon="runs" title="This is no run">
+              It is where runs wait for an event by a value that they have learnt (
+              <code>match</code>). The event says which of them have had it.{" "}
+              <Link href="/events">See the journal</Link>
+            </Empty>
+          ) : run.problem?.status === 404 ? (
             <Empty icon="runs" title="There is no such run">
               It may be older than what Temporal keeps, or it has not begun.{" "}
               <Link href="/runs">See all runs</Link>

@@ -46,12 +46,7 @@ export function RunsView({ query }: { query: URLSearchParams }) {
   return (
     <Page title="Runs" actions={!filter.cursor && <span className="live">live</span>}>
       <search className="filters">
-        <FilterText
-          label="Search"
-          name="text"
-          value={filter.text}
-          hint="Key or run, from its beginning"
-        />
+        <FilterText label="Search" name="text" value={filter.text} hint="How a key or run begins" />
         <FilterSelect
           label="Status"
           name="status"

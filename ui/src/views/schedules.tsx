@@ -8,10 +8,12 @@ import type { Schedule } from "../api/types";
 import { Link } from "../parts/link";
 import { Dialog, Field, Panel, ProblemNote } from "../parts/parts";
 import { brief, Time } from "../parts/time";
+import { useMay } from "../session";
 
 export function Schedules() {
   const schedules = useResource("schedules", hub.schedules, { every: 5000 });
   const [filled, setFilled] = useState<Schedule | null>(null);
+  const may = useMay();
   const [problem, setProblem] = useState<Problem | null>(null);
   if (!schedules.data || schedules.data.items.length === 0) return null;
   async function act(schedule: Schedule, action: "trigger" | "pause" | "resume") {
@@ -76,27 +78,33 @@ export function Schedules() {
                 </td>
                 <td>
                   <div className="row push-row">
-                    <button
-                      type="button"
-                      className="button small"
-                      onClick={() => act(schedule, "trigger")}
-                    >
-                      Run now
-                    </button>
-                    <button
-                      type="button"
-                      className="button small"
-                      onClick={() => act(schedule, schedule.paused ? "resume" : "pause")}
-                    >
-                      {schedule.paused ? "Resume" : "Pause"}
-                    </button>
-                    <button
-                      type="button"
-                      className="button small"
-                      onClick={() => setFilled(schedule)}
-                    >
-                      Backfill
-                    </button>
+                    {may("schedule.trigger") && (
+                      <button
+                        type="button"
+                        className="button small"
+                        onClick={() => act(schedule, "trigger")}
+                      >
+                        Run now
+                      </button>
+                    )}
+                    {may(schedule.paused ? "schedule.resume" : "schedule.pause") && (
+                      <button
+                        type="button"
+                        className="button small"
+                        onClick={() => act(schedule, schedule.paused ? "resume" : "pause")}
+                      >
+                        {schedule.paused ? "Resume" : "Pause"}
+                      </button>
+                    )}
+                    {may("schedule.backfill") && (
+                      <button
+                        type="button"
+                        className="button small"
+                        onClick={() => setFilled(schedule)}
+                      >
+                        Backfill
+                      </button>
+                    )}
                   </div>
                 </td>
               </tr>

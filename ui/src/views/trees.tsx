@@ -4,20 +4,27 @@ import { type FormEvent, useState } from "react";
 import { go, treeAddress } from "../address";
 import { hub } from "../api/client";
 import { useResource } from "../api/resource";
+import type { ListedTree } from "../api/types";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/link";
 import { CodeLine, Dialog, Empty, Field, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
+import { useMay } from "../session";
+import { signOf } from "./triggers";
 
 export function TreesView() {
   const trees = useResource("trees", hub.trees, { every: 5000 });
   const [isNaming, setNaming] = useState(false);
+  const may = useMay();
   return (
     <Page
       title="Trees"
       actions={
-        <button type="button" className="button primary" onClick={() => setNaming(true)}>
-          <Icon name="plus" /> New tree
-        </button>
+        trees.data?.writable &&
+        may("tree.save") && (
+          <button type="button" className="button primary" onClick={() => setNaming(true)}>
+            <Icon name="plus" /> New tree
+          </button>
+        )
       }
     >
       {isNaming && (
@@ -38,35 +45,53 @@ export function TreesView() {
             <CodeLine what="the command" text="hub init my-project" />
           </Empty>
         ) : (
-          <table>
-            <thead>
-              <tr>
-                <th>Tree</th>
-                <th>Definition</th>
-                <th>Runs</th>
-              </tr>
-            </thead>
-            <tbody>
-              {trees.data.items.map((tree) => (
-                <tr key={tree.name} className="linked">
-                  <td>
-                    <Link className="whole" href={treeAddress(tree.name)}>
-                      {tree.name}
-                    </Link>
-                  </td>
-                  <td className="soft mono">{tree.hash}</td>
-                  <td>
-                    <Link className="above" href={`/runs?tree=${encodeURIComponent(tree.name)}`}>
-                      Its runs
-                    </Link>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <ul className="lines">
+            {trees.data.items.map((tree) => (
+              <li key={tree.name}>
+                <TreeLine tree={tree} />
+              </li>
+            ))}
+          </ul>
         )}
       </Panel>
     </Page>
+  );
+}
+
+function TreeLine({ tree }: { tree: ListedTree }) {
+  const { start } = tree;
+  return (
+    <div className="tree-line">
+      <span className="card-sign">
+        <Icon name={signOf(start?.kind)} />
+      </span>
+      <div className="grow">
+        <Link className="whole" href={treeAddress(tree.name)}>
+          {tree.title ?? tree.name}
+        </Link>{" "}
+        {tree.title && <span className="faint small mono">{tree.name}</span>}
+        {tree.description && <p className="soft small clip">{tree.description}</p>}
+      </div>
+      <p className="soft small starts">
+        {start ? (
+          <>
+            starts with <strong>{start.event}</strong>
+            <span className="faint break">
+              {start.kind} {start.trigger}
+            </span>
+          </>
+        ) : null}
+      </p>
+      <span
+        className="faint small mono hide-narrow"
+        title="The definition that new runs begin with"
+      >
+        {tree.hash}
+      </span>
+      <Link className="above small" href={`/runs?tree=${encodeURIComponent(tree.name)}`}>
+        Its runs
+      </Link>
+    </div>
   );
 }
 

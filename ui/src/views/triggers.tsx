@@ -3,7 +3,7 @@
 import { eventAddress } from "../address";
 import { hub } from "../api/client";
 import { useResource } from "../api/resource";
-import type { Trigger } from "../api/types";
+import type { Schedule, Trigger } from "../api/types";
 import { Icon, type IconName } from "../parts/icons";
 import { Link } from "../parts/link";
 import { CodeLine, Empty, Page, Panel, ProblemNote, Skeleton } from "../parts/parts";
@@ -13,8 +13,14 @@ import { Schedules } from "./schedules";
 
 const ICONS: Record<string, IconName> = { webhook: "send", kafka: "parallel", schedule: "clock" };
 
+/** The sign of a kind of trigger. */
+export function signOf(kind: string | null | undefined): IconName {
+  return ICONS[kind ?? ""] ?? "triggers";
+}
+
 export function TriggersView() {
   const triggers = useResource("triggers", hub.triggers, { every: 10_000 });
+  const schedules = useResource("schedules", hub.schedules, { every: 30_000 });
   return (
     <Page title="Triggers">
       {triggers.problem && (
@@ -35,7 +41,10 @@ export function TriggersView() {
         <ul className="cards">
           {triggers.data.items.map((trigger) => (
             <li key={trigger.name}>
-              <TriggerCard trigger={trigger} />
+              <TriggerCard
+                trigger={trigger}
+                schedule={schedules.data?.items.find((one) => one.trigger === trigger.name)}
+              />
             </li>
           ))}
         </ul>
@@ -45,7 +54,7 @@ export function TriggersView() {
   );
 }
 
-function TriggerCard({ trigger }: { trigger: Trigger }) {
+function TriggerCard({ trigger, schedule }: { trigger: Trigger; schedule: Schedule | undefined }) {
   const last = useResource(
     `last ${trigger.name}`,
     (signal) => hub.events({ trigger: trigger.name, limit: 1 }, signal),
@@ -56,7 +65,7 @@ function TriggerCard({ trigger }: { trigger: Trigger }) {
     <section className="panel card" aria-label={trigger.name}>
       <header className="row">
         <span className="card-sign">
-          <Icon name={ICONS[trigger.kind] ?? "triggers"} />
+          <Icon name={signOf(trigger.kind)} />
         </span>
         <h2 className="grow clip">{trigger.name}</h2>
         {trigger.provider && <span className="faint small">{trigger.provider}</span>}
@@ -65,6 +74,9 @@ function TriggerCard({ trigger }: { trigger: Trigger }) {
       {trigger.url && <CodeLine text={trigger.url} what={`the address of ${trigger.name}`} />}
       {trigger.topics.length > 0 && (
         <CodeLine text={trigger.topics.join(", ")} what={`the topics of ${trigger.name}`} />
+      )}
+      {schedule && (
+        <CodeLine text={schedule.times.join(", ")} what={`the times of ${trigger.name}`} />
       )}
       <Troubles trigger={trigger} />
       <footer className="row small">

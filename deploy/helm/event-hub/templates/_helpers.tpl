@@ -39,6 +39,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 - {name: TEMPORAL_ADDRESS, value: {{ .Values.temporal.address | quote }}}
 - {name: TEMPORAL_NAMESPACE, value: {{ .Values.temporal.namespace | quote }}}
+{{- with .Values.temporal.page }}
+- {name: HUB_TEMPORAL_UI, value: {{ . | quote }}}
+{{- end }}
 {{- with .Values.temporal.apiKeySecret }}
 - name: TEMPORAL_API_KEY
   valueFrom: {secretKeyRef: {name: {{ . }}, key: TEMPORAL_API_KEY}}
