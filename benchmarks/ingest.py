@@ -47,7 +47,7 @@ async def measure(bench: Bench) -> None:
         for url in urls.values():
             await _load(url, connections=8, seconds=0.5, size=1024)
         most_used = 0.0
-        seconds = 1.0 if bench.quick else 2.0
+        seconds = 1.0 if bench.quick else 1.5
         durable = [name for name in urls if name != "no journal"]
         for connections in (1, 16, 64, 256):
             count = 5 if connections == 64 else 2

@@ -23,6 +23,7 @@ from hub.event import Event
 from hub.links import Links
 from hub.process.http import listen, serve_http
 from hub.process.logs import configure_logs
+from hub.process.tuning import settle_memory, switch_quickly
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
@@ -81,6 +82,7 @@ async def serve(port: int, journal_url: str, *, dispatch: bool) -> None:
         )
         listener = listen("127.0.0.1", port, what="the benchmark", setting="the port")
         serving = await stack.enter_async_context(serve_http(create_app(services), listener))
+        settle_memory()
         print(json.dumps({"ready": True, "journal": journal_url}), flush=True)
         await serving
 
@@ -91,8 +93,7 @@ def main() -> int:
     parser.add_argument("journal")
     parser.add_argument("--dispatch", action="store_true")
     given = parser.parse_args()
-    # As the hub's own processes do.
-    sys.setswitchinterval(0.001)
+    switch_quickly()
     work = serve(given.port, given.journal, dispatch=given.dispatch)
     try:
         import uvloop

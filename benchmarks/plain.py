@@ -25,8 +25,8 @@ _PLAIN = "plain program"
 
 
 async def measure(bench: Bench) -> None:
-    count = 15 if bench.quick else 50
-    together, many = (16, 64) if bench.quick else (32, 300)
+    count = 15 if bench.quick else 30
+    together, many = (16, 64) if bench.quick else (32, 96)
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(listening())
         project = order_project(bench.folder / "project")
@@ -45,7 +45,7 @@ async def measure(bench: Bench) -> None:
             stack.callback(pool.close)
             sides[name] = Orders(url, pool, told)
             await until_ready(sides[name], process)
-        async for side in bench.rounds(*sides, count=5):
+        async for side in bench.rounds(*sides, count=4):
             orders = sides[side.name]
             took = [await orders.whole(key) for key in orders.keys(count)]
             for name, value in quantiles(took).items():

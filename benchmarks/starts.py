@@ -66,7 +66,7 @@ async def measure(bench: Bench) -> None:
         for side_name in ("hub", _HAND):
             await _run(client, starter(side_name, 1), _type(side_name, 1), 4)
         for steps in _SIZES:
-            count = (24 if bench.quick else 200) // (1 if steps == 1 else 2 if steps == 5 else 6)
+            count = (24 if bench.quick else 128) // (1 if steps == 1 else 3 if steps == 5 else 8)
             async for side in bench.rounds("hub", _HAND, count=5):
                 started, completed = await _run(
                     client, starter(side.name, steps), _type(side.name, steps), count
@@ -125,7 +125,7 @@ async def _run(
     started = count / (time.perf_counter() - began)
     async with asyncio.timeout(180):
         while (await client.count_workflows(query)).count < before + count:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return started, count / (time.perf_counter() - began)
 
 

@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seconds", type=float, default=120, help="of load, for each journal")
+    parser.add_argument(
+        "--seconds", type=float, default=30, help="of load, for each journal; the long form is 120"
+    )
     parser.add_argument("--seed", type=int, help="what is sent, and killed when; else a new one")
     parser.add_argument("--rate", type=float, default=12, help="orders a second, about")
     parser.add_argument(

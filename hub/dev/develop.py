@@ -38,6 +38,7 @@ from hub.process.parts import (
 )
 from hub.process.schedules import LiveSchedules
 from hub.process.stopping import run_until_stopped
+from hub.process.tuning import settle_memory
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.settings import Settings
@@ -174,6 +175,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         pruning = await stack.enter_async_context(background(keep_house(journal, runs, live)))
         applying = await stack.enter_async_context(background(applied.run()))
 
+        settle_memory()
         screen.ready(
             live.project,
             url=settings.url,

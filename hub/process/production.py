@@ -45,6 +45,7 @@ from hub.process.parts import (
     project_schedules,
 )
 from hub.process.stopping import Stop, run_until_stopped
+from hub.process.tuning import settle_memory
 from hub.routing.consumers import Consumers
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
@@ -209,6 +210,7 @@ class Process:
                     health_app(checks, degrading=degrading, metrics=self._metrics), probed
                 )
             await self._beside(self._reread(live, consumers, access))
+            settle_memory()
             _log.info(
                 "ready",
                 roles=" ".join(sorted(roles)),

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from hub.process.tuning import switch_quickly
+
 __all__ = ["Stop", "loop_factory", "run_until_stopped"]
 
 _ONE_PRESS = 0.3
-_SWITCH_SECONDS = 0.001
 
 
 class Stop:
@@ -36,8 +37,7 @@ def run_until_stopped(
     from then to end. A second Ctrl-C ends it at once. `hang_up` is what SIGHUP does; without it,
     that stops as well. Raises what the work raises.
     """
-    # A thread that comes back from the disk waits this long for a busy event loop to let it go on.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    switch_quickly()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_until_stopped(work, say, last_resort, delay, hang_up))
 

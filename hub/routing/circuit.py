@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 
 from hub.errors import HubError, Unreachable
+from hub.routing.pace import Pace
 
 __all__ = ["Circuit"]
 
@@ -24,10 +25,12 @@ class Circuit:
 
     After a few failures in a row, with no answer to anybody in between, it is taken that the place
     is away: then one caller at a time asks, in turn, and the others wait. The first answer lets all
-    of them go on. What fails alone does not keep the others waiting.
+    of them go on. What fails alone does not keep the others waiting. Tries are made at the `pace`
+    that is given.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
         self._failures = 0
         self._probing = asyncio.Lock()
 
@@ -45,7 +48,7 @@ class Circuit:
                     # While this one stood in line, another may have had an answer.
                     if self.is_open:
                         await asyncio.sleep(pause(self._failures - _TRIPS_AT))
-                        answered, result = await self._try(attempt)
+                        answered, result = await self._try(attempt, probes=True)
                         if answered:
                             return result  # type: ignore[return-value]
                         continue
@@ -56,9 +59,15 @@ class Circuit:
             if not self.is_open:
                 await asyncio.sleep(pause(failed))
 
-    async def _try(self, attempt: Callable[[], Awaitable[_T]]) -> tuple[bool, _T | None]:
+    async def _try(
+        self, attempt: Callable[[], Awaitable[_T]], *, probes: bool = False
+    ) -> tuple[bool, _T | None]:
         try:
-            result = await attempt()
+            async with self._pace.turn():
+                if self.is_open and not probes:
+                    # It has been found to be away while this one waited for its turn.
+                    return False, None
+                result = await attempt()
         except Unreachable as error:
             self._failures += 1
             if self._failures == _TRIPS_AT:

@@ -21,6 +21,7 @@ from hub.errors import ExpressionError, HubError, Undeliverable
 from hub.event import Event
 from hub.routing.circuit import Circuit
 from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome, Status
+from hub.routing.pace import Pace
 from hub.routing.replay import original, wanted
 from hub.routing.router import Match, Router
 from hub.run import (
@@ -63,7 +64,8 @@ class Dispatcher:
     `catch_up` is given where the journal is shared, and awaited before new events are routed:
     processes may have different versions of the project, and what one has started by a newer one
     the others must route for as well.
-    `in_flight` bounds how many events are under way at once.
+    `in_flight` bounds how many events are under way at once; how many of them are with Temporal at the
+    same time follows how soon it answers.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class Dispatcher:
         self._lanes: dict[str, asyncio.Task[list[DeliveryRecord]]] = {}
         self._kept: dict[str, float] = {}
         self._parallel: dict[str, dict[str, None]] = {}
-        self._circuit = Circuit()
+        self._circuit = Circuit(Pace(in_flight))
         self._draining = False
         self._began = datetime.now(UTC)
         self._room = asyncio.Event()

@@ -132,6 +132,9 @@ class TemporalRuns:
             request_id=_request_id(start.tree, start.delivery),
             workflow_id_reuse_policy=_REUSE[start.rerun],
             workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+            # Where this process is a worker as well, the run's first task comes with the answer, and
+            # the server neither writes it down nor looks for a worker.
+            request_eager_execution=True,
         )
         request.workflow_type.name = start.tree
         request.task_queue.name = self._task_queue
@@ -147,8 +150,9 @@ class TemporalRuns:
         encode_search_attributes(attributes, request.search_attributes)
         try:
             async with reaching():
+                # Only a call that is tried again hands such a task on to the worker.
                 response = await client.workflow_service.start_workflow_execution(
-                    request, retry=False, timeout=_RPC_TIMEOUT
+                    request, retry=True, timeout=_RPC_TIMEOUT
                 )
         except AlreadyThere:
             return "closed"

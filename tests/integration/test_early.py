@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -109,10 +110,11 @@ async def test_a_run_that_nothing_starts_expires(tmp_path: Path, server: DevServ
 async def test_a_deadline_that_has_passed_counts_though_nobody_swept(
     tmp_path: Path, server: DevServer
 ) -> None:
-    project = project_of(tmp_path, early="40ms")
+    project = project_of(tmp_path, early="1s")
     async with hub_of(project, server.address, working=False) as hub:
         await sent(hub, "paid")
         await sent(hub, "go")
+        await asyncio.sleep(1)
     # Nobody could look at the deadline until now; the run begins, and the event is too old for it.
     async with hub_of(project, server.address) as hub:
         state = await hub.state(hub.run_id("u1"), "running", waiting_for=["paid"])

@@ -9,6 +9,7 @@ import pytest
 from hub.errors import Undeliverable, Unreachable
 from hub.routing import circuit as module
 from hub.routing.circuit import Circuit, pause
+from hub.routing.pace import Pace
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ class Place:
 
 
 async def test_while_it_is_away_one_asks_for_all() -> None:
-    circuit, place = Circuit(), Place()
+    circuit, place = Circuit(Pace(256)), Place()
     callers = [asyncio.create_task(circuit.call(place.ask)) for _ in range(50)]
     while place.asked < 55:
         await asyncio.sleep(0.001)
@@ -54,7 +55,7 @@ async def test_while_it_is_away_one_asks_for_all() -> None:
 
 
 async def test_what_fails_alone_keeps_nobody_waiting() -> None:
-    circuit, away, there = Circuit(), Place(), Place()
+    circuit, away, there = Circuit(Pace(256)), Place(), Place()
     there.back = True
     stuck = asyncio.create_task(circuit.call(away.ask))
     for _ in range(20):
@@ -65,7 +66,7 @@ async def test_what_fails_alone_keeps_nobody_waiting() -> None:
 
 
 async def test_a_refusal_is_an_answer() -> None:
-    circuit, place = Circuit(), Place()
+    circuit, place = Circuit(Pace(256)), Place()
 
     async def refused() -> str:
         raise Undeliverable("no")
@@ -80,7 +81,7 @@ async def test_a_refusal_is_an_answer() -> None:
 
 
 async def test_who_is_cancelled_while_asking_lets_others_ask() -> None:
-    circuit, place = Circuit(), Place()
+    circuit, place = Circuit(Pace(256)), Place()
     callers = [asyncio.create_task(circuit.call(place.ask)) for _ in range(5)]
     while not circuit.is_open:
         await asyncio.sleep(0.001)
