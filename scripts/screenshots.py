@@ -60,7 +60,8 @@ def ask_connections(page: Page) -> None:
 def choose_reminder(page: Page) -> None:
     if page.viewport_size and page.viewport_size["width"] > 1000:
         expect(page.locator(".cm-content")).to_be_visible(timeout=20_000)
-    page.locator('.react-flow__node[data-id="do[1].fallback[0]"]').click()
+    page.get_by_role("button", name="Show all").click()
+    page.locator('.node[data-path="do[1].fallback[0]"]').click()
     expect(page.get_by_role("region", name="Fields of")).to_be_visible()
 
 
@@ -88,7 +89,7 @@ def open_change(page: Page) -> None:
 VIEWS = {
     "overview": View("/", ".lines li", ("-dark", "-phone")),
     "runs": View("/runs", "tbody tr", ("-phone",)),
-    "run": View("/runs/order-saga/o-1042", ".card-until", ("-dark", "-phone")),
+    "run": View("/runs/user-onboarding/ada", ".card-until", ("-dark", "-phone")),
     "events": View("/events", "tbody tr"),
     "event": View("/events/verified-nobody", ".verdict", ("-dark",)),
     "trees": View("/trees", ".tree-line"),
@@ -96,7 +97,7 @@ VIEWS = {
     "trial": View("/trees/user-onboarding", ".card-node", (), try_out),
     "approvals": View("/approvals", ".lines li", ("-phone",)),
     "approval": View("/approvals", ".lines li", ("-dark", "-phone"), open_approval),
-    "decided": View("/approvals?status=decided", ".lines li"),
+    "decided": View("/approvals?status=decided&of=all", ".lines li"),
     "triggers": View("/triggers", ".card"),
     "connections": View("/connections", ".connection", (), ask_connections),
     "audit": View("/audit", "tbody tr", (), open_change),
@@ -126,7 +127,7 @@ def live(hub: HubProcess) -> None:
         deploy(hub, version, "Faster checkout; the cart survives a reload.")
     hub.until(lambda: len(hub.get("/api/approvals")["items"]) == 2, "the approvals")
     item = next(one for one in hub.get("/api/approvals")["items"] if "2.4" in one["run_id"])
-    decision = {"decision": "approve", "as": "ada@example.com", "comment": "Tests are green."}
+    decision = {"decision": "approve", "as": "bob@example.com", "comment": "Tests are green."}
     hub.post(f"/api/approvals/{item['id']}/decision", decision)
     reject(hub)
 
@@ -156,7 +157,12 @@ def pull_request(hub: HubProcess) -> None:
             "action": "opened",
             "number": 12,
             "repository": {"full_name": "analytical/shop"},
-            "pull_request": {"draft": False, "title": "Retry payments", "html_url": "https://x.y"},
+            "pull_request": {
+                "draft": False,
+                "title": "Retry payments",
+                "html_url": "https://x.y",
+                "number": 12,
+            },
         }
     ).encode()
     for secret in ("github-demo-secret", "a-wrong-one"):
@@ -236,6 +242,8 @@ def take(browser: Browser, hub: HubProcess, suffix: str, names: list[str]) -> No
         if view.prepare is not None:
             view.prepare(page)
         expect(page.locator(".skeleton")).to_have_count(0, timeout=20_000)
+        page.mouse.move(0, 0)
+        page.evaluate("document.activeElement.blur()")
         # What moves has come to rest.
         time.sleep(0.8)
         picture = page.screenshot()

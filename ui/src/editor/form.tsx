@@ -4,7 +4,7 @@ import { useEffect, useState } from "react";
 import { parse, stringify } from "yaml";
 import type { FieldInfo, Json, JsonObject, VerbInfo } from "../api/types";
 import { Icon } from "../parts/icons";
-import { Field } from "../parts/parts";
+import { Field, Prose } from "../parts/parts";
 import { fieldAt, isObject, type OutlineNode, type Place, type Words } from "../tree/outline";
 
 export interface FormProps {
@@ -45,7 +45,11 @@ export function NodeForm(props: FormProps) {
   }
   return (
     <div className="form stack">
-      {info && <p className="soft small">{info.doc}</p>}
+      {info && (
+        <p className="soft small">
+          <Prose text={info.doc} />
+        </p>
+      )}
       {info &&
         own.map((field) => {
           const at = ownPlace(value, node, field, info, words);
@@ -147,7 +151,7 @@ export function FieldInput({
     const text = value === undefined || value === null ? "" : String(value);
     const known = choices.includes(text) || text === "" ? choices : [text, ...choices];
     return (
-      <Field label={name} hint={field.doc}>
+      <Field label={name} hint={field.doc && <Prose text={field.doc} />}>
         <select
           disabled={isReadOnly}
           value={text}
@@ -174,7 +178,7 @@ export function FieldInput({
     );
   }
   return (
-    <Field label={name} hint={field.doc}>
+    <Field label={name} hint={field.doc && <Prose text={field.doc} />}>
       <Typed field={field} value={value} isReadOnly={isReadOnly} onSet={onSet} />
     </Field>
   );
@@ -199,7 +203,7 @@ function Parts({
     <details className="parts" open={isUsed}>
       <summary>{field.key}</summary>
       <div className="stack">
-        <p className="field-hint">{field.doc}</p>
+        <p className="field-hint">{field.doc && <Prose text={field.doc} />}</p>
         {field.fields?.map((part) => (
           <FieldInput
             key={part.key}

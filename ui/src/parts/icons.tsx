@@ -27,6 +27,7 @@ const SHAPES = {
   chevron: <path d="m6 3.5 4.5 4.500L6 12.5" />,
   down: <path d="m3.5 6 4.5 4.500L12.5 6" />,
   back: <path d="M10 3.5 5.5 8l4.5 4.5" />,
+  leave: <path d="M9.500 5V2.500h-7v11h7V11M6.500 8h7m-2.500-2.500L13.500 8 11 10.500" />,
   outside: <path d="M9 2.500h4.500V7M13.5 2.5 8 8M7 3.500H3v9.500h9.500V9" />,
   send: <path d="M13.5 2.5 7 9m6.5-6.500L9.5 13.5 7 9 2.5 6.500z" />,
   forward: <path d="m3 4 4.5 4L3 12zm6 0 4.5 4L9 12z" />,

@@ -139,6 +139,7 @@ function WaitingLine({ one }: { one: ApprovalItem }) {
       <span className="faint small">
         {one.deadline ? (
           <span className="tone-wait">
+            <span className="hide-narrow">ends in </span>
             <Countdown until={one.deadline} />
           </span>
         ) : (

@@ -18,7 +18,7 @@ export function Mailbox({ run }: { run: Run }) {
         <ul className="lines">
           {stored.map(({ event, subscriptions }) => (
             <li key={event.id}>
-              <Link className="line mail" href={eventAddress(event.id)}>
+              <Link className="line in-mailbox" href={eventAddress(event.id)}>
                 <span className="grow">
                   <strong className="break">{event.type}</strong>
                   <span className="faint small break">kept for {subscriptions.join(", ")}</span>
@@ -35,7 +35,7 @@ export function Mailbox({ run }: { run: Run }) {
             .toReversed()
             .map((one, index) => (
               <li key={`${one.id} ${index}`}>
-                <Link className="line mail" href={eventAddress(one.id)}>
+                <Link className="line in-mailbox" href={eventAddress(one.id)}>
                   <span className="grow">
                     <strong className="break">{one.type}</strong>
                     <span className="faint small break">

@@ -31,7 +31,9 @@ export function SignInView({ session }: { session: Session }) {
     <main className="sign-in" id="main">
       <section className="panel">
         <div className="panel-body">
-          <img src="/mark.svg" alt="" width={40} height={40} />
+          <div className="sign-in-brand">
+            <img src="/mark.svg" alt="" width={36} height={36} /> Hub
+          </div>
           <h1>Sign in</h1>
           {problem && (
             <p className="note bad" role="alert">
@@ -42,6 +44,7 @@ export function SignInView({ session }: { session: Session }) {
             <form onSubmit={submit}>
               <Field label="Name">
                 <input
+                  type="text"
                   name="name"
                   autoComplete="username"
                   autoCapitalize="none"
