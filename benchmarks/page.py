@@ -168,7 +168,7 @@ async def _one_round(page: Any, url: str, frames: dict[str, list[list[float]]]) 
         await page.get_by_role("button", name="Show all").click()
         await page.wait_for_timeout(500)
     async with watched("go to one"):
-        await card.dblclick()
+        await card.click()
         await page.wait_for_timeout(500)
     async with watched("choose"):
         for key in ("ArrowDown", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight"):

@@ -102,8 +102,5 @@ def choose(page: Page, path: str) -> None:
 
 def source(page: Page) -> str:
     """The text in the editor, all of it, also what is scrolled out of sight."""
-    expect(page.locator(".cm-content")).to_be_visible()
-    text: Any = page.evaluate(
-        "document.querySelector('.cm-content').cmTile.view.state.doc.toString()"
-    )
+    text: Any = page.locator(".cm-content").evaluate("one => one.cmTile.view.state.doc.toString()")
     return str(text)

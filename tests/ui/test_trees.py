@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.page import large_tree
 from tests.acceptance.hub_process import HubProcess
 from tests.ui.actions import card, choose, sign_up, source
 
@@ -59,6 +60,32 @@ def open_tree(page: Page, tree: str) -> None:
     page.goto(f"/trees/{tree}")
     expect(card(page, "do[2]")).to_be_visible()
     expect(page.locator(".cm-content")).to_be_visible()
+
+
+def pick(page: Page, path: str) -> None:
+    """Choose a node by the keyboard, wherever it has been moved to."""
+    card(page, path).focus()
+    page.keyboard.press("Space")
+
+
+def texts_after(page: Page, key: str, times: int) -> list[str]:
+    """Press a key with Control that often: the text in the editor after each."""
+    page.evaluate(
+        """() => {
+          const { view } = document.querySelector(".cm-content").cmTile;
+          window.texts = [];
+          window.watch = (event) => {
+            if (event.key !== "Control") texts.push(view.state.doc.toString());
+          };
+          document.addEventListener("keyup", watch);
+        }"""
+    )
+    page.keyboard.down("Control")
+    for _ in range(times):
+        page.keyboard.press(key)
+    page.keyboard.up("Control")
+    texts: list[str] = page.evaluate("document.removeEventListener('keyup', watch), texts")
+    return texts
 
 
 def wrap(page: Page, verb: str) -> None:
@@ -140,25 +167,27 @@ def test_how_its_starts_are_held_back_is_said_in_a_form(
 def test_fifty_edits_undone_and_done_again_are_the_same_bytes(
     hub: HubProcess, page: Page, tree: str
 ) -> None:
+    # Nothing glides, and nodes are chosen by keys: there is nothing to wait for between two edits.
+    page.emulate_media(reduced_motion="reduce")
     open_tree(page, tree)
     texts = [source(page)]
     while len(texts) <= 50:
         number = len(texts)
         match number % 5:
             case 0:
-                card(page, "do[2]").click()
+                pick(page, "do[2]")
                 page.keyboard.press("Control+d")
             case 1:
-                card(page, "do[1]").click()
+                pick(page, "do[1]")
                 wrap(page, "try")
             case 2:
-                card(page, "do[2]").click()
+                pick(page, "do[2]")
                 wrap(page, "fallback")
             case 3:
-                card(page, "do[2]").click()
+                pick(page, "do[2]")
                 page.keyboard.press("Delete")
             case _:
-                card(page, "do").click()
+                pick(page, "do")
                 page.keyboard.press("a")
                 page.get_by_label("Find a node").fill("delay")
                 page.keyboard.press("Enter")
@@ -166,14 +195,10 @@ def test_fifty_edits_undone_and_done_again_are_the_same_bytes(
         now = source(page)
         assert now != texts[-1], f"edit {number} changed nothing"
         texts.append(now)
-    card(page, "do").click()
-    for text in reversed(texts[:-1]):
-        page.keyboard.press("Control+z")
-        assert source(page) == text
+    pick(page, "do")
+    assert texts_after(page, "z", 50) == texts[-2::-1]
     assert source(page) == TREE.format(name=tree)
-    for text in texts[1:]:
-        page.keyboard.press("Control+y")
-        assert source(page) == text
+    assert texts_after(page, "y", 50) == texts[1:]
 
 
 def test_comments_go_with_what_they_are_about(page: Page, tree: str) -> None:
@@ -419,3 +444,44 @@ def test_found_on_the_canvas_by_the_keyboard(page: Page, tree: str) -> None:
     expect(card(page, "do[1].fallback[1]")).to_have_count(0)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def test_a_large_tree_is_drawn_as_far_as_it_is_seen(hub: HubProcess, page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    (hub.project / "trees" / "hundreds.yaml").write_text(large_tree("hundreds", 300))
+    hub.until(
+        lambda: "hundreds" in [one["name"] for one in hub.get("/api/trees")["items"]], "the tree"
+    )
+    page.goto("/trees/hundreds")
+    cards = page.locator(".node")
+    expect(card(page, "do")).to_contain_text("starts with begun")
+    assert cards.count() < 150
+    # The line between text and drawing is moved by keys, and stays there.
+    line = page.get_by_role("separator", name="Between text and drawing")
+    before = line.bounding_box()
+    line.focus()
+    page.keyboard.press("ArrowLeft")
+    moved = line.bounding_box()
+    assert before is not None
+    assert moved is not None
+    assert moved["x"] < before["x"]
+    page.reload()
+    expect(line).to_have_attribute("aria-valuenow", "34")
+    # From far away each is a colour; a click on one leads there, and the arrow keys go on.
+    page.get_by_role("button", name="Show all").click()
+    expect(cards).to_have_count(300)
+    assert card(page, "do[24]").inner_text() == ""
+    card(page, "do[24].fallback[0]").click()
+    expect(card(page, "do[24].fallback[0]")).to_contain_text("wait_24")
+    page.keyboard.press("ArrowDown")
+    expect(card(page, "do[24].fallback[1]")).to_be_focused()
+    # A change of a part leaves all else as it was.
+    text = source(page)
+    page.keyboard.press("Delete")
+    expect(card(page, "do[24].fallback[1]")).to_contain_text("mail_24")
+    assert source(page) == text.replace(
+        "      - log: part 24 is late for ${{ event.data.id }}\n", "", 1
+    )
+    page.keyboard.press("Control+z")
+    expect(card(page, "do[24].fallback[1]")).to_contain_text("part 24 is late")
+    assert source(page) == text

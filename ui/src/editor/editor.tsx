@@ -34,6 +34,7 @@ import { DRAGGED_VERB, Palette } from "./palette";
 import { wrappings } from "./pieces";
 import { Faults, faultsOf, ownerOf, SaveProblem } from "./problems";
 import { nodeAt, placeAt, read, UNREAD } from "./source";
+import { Splitter } from "./splitter";
 import { spanOf, valueAt } from "./spots";
 import type { TextHandle } from "./text";
 import { NodeTools } from "./tools";
@@ -307,7 +308,7 @@ export function Editor({
       </div>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: the keys belong to the focused parts */}
       <div
-        className={`editor shows-${shown}`}
+        className={`editor shows-${shown} ${isTrying ? "has-trial" : node && words ? "has-form" : ""}`}
         onKeyDown={(event) =>
           onEditorKey(event, {
             ...changes,
@@ -351,6 +352,7 @@ export function Editor({
             />
           </Suspense>
         </div>
+        <Splitter />
         <div className={`editor-canvas panel ${drawn.isOld ? "old" : ""}`} ref={canvas}>
           {words && known ? (
             <Canvas

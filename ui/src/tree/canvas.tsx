@@ -251,12 +251,12 @@ export function Canvas({
         <div
           className="plane"
           ref={plane}
-          onClick={(event) => onSelect(pathUnder(event.target))}
-          onDoubleClick={(event) => {
-            // What is too small to be read is gone to.
+          onClick={(event) => {
             const path = pathUnder(event.target);
+            onSelect(path);
             const one = placed.find(({ node }) => node.path === path);
-            if (!one || viewport.scene.detail === "all") return;
+            if (!one || viewport.scene.detail !== "colour") return;
+            // What is too small to be read is gone to.
             way.current = "moved";
             viewport.centre({ x: one.x + CARD.width / 2, y: one.y + CARD.height / 2 }, 1, 220);
           }}

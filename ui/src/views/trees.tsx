@@ -1,6 +1,6 @@
 /** The project's trees. */
 
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { go, treeAddress } from "../address";
 import { hub } from "../api/client";
 import { useResource } from "../api/resource";
@@ -15,6 +15,14 @@ export function TreesView() {
   const trees = useResource("trees", hub.trees, { every: 5000 });
   const [isNaming, setNaming] = useState(false);
   const may = useMay();
+  useEffect(() => {
+    // What a tree is opened with is there by the time that one is chosen.
+    const timer = window.setTimeout(() => {
+      import("./tree");
+      import("../editor/text");
+    }, 300);
+    return () => window.clearTimeout(timer);
+  }, []);
   return (
     <Page
       title="Trees"
