@@ -82,6 +82,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             # deleted before they were read: go on with the first that is left.
             auto_offset_reset="earliest",
             isolation_level="read_committed",
+            # Apache Kafka answers as soon as a message is there; others look only now and then meanwhile.
+            fetch_max_wait_ms=int(_POLL_SECONDS * 1000),
             session_timeout_ms=int(settings.session_seconds * 1000),
             heartbeat_interval_ms=int(settings.session_seconds * 1000 / 4),
             # New topics and partitions are found by it.
