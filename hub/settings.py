@@ -12,9 +12,14 @@ import msgspec
 
 from hub.durations import parse_duration
 from hub.errors import InvalidDuration, InvalidSetting, MissingSecret
-from hub.secrets import redactor
+from hub.secrets import read_dotenv, redactor
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "read_environment"]
+
+
+def read_environment(project: Path) -> dict[str, str]:
+    """The process's environment over the project's `.env`. Raises `InvalidDefinition`."""
+    return {**read_dotenv(project / ".env"), **os.environ}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

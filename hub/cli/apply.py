@@ -39,7 +39,7 @@ def apply(
     from hub.cli.screen import console, print_fault, print_json
     from hub.errors import InvalidDefinition
     from hub.process.apply import apply_project
-    from hub.process.live import read_environment
+    from hub.settings import read_environment
 
     env = read_environment(project)
     loaded = load(project, env)

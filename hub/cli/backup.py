@@ -54,8 +54,7 @@ def import_(
 
 def _places(project: Path) -> tuple[str, Path]:
     """The journal's address, and the folder of large results."""
-    from hub.process.live import read_environment
-    from hub.settings import Settings
+    from hub.settings import Settings, read_environment
 
     settings = Settings.read(read_environment(project))
     state = settings.state or project / ".hub"

@@ -56,9 +56,8 @@ async def _locally(project: Path, work: Callable[[Access, Actor], Awaitable[_Res
     from hub.access import Access
     from hub.audit import Actor
     from hub.errors import NotFound
-    from hub.process.live import read_environment
     from hub.routing.journal import Journal
-    from hub.settings import Settings
+    from hub.settings import Settings, read_environment
     from hub.sign_in import SignInSettings
 
     settings = Settings.read(read_environment(project))

@@ -16,10 +16,9 @@ from hub import __version__
 from hub.cli.load import load
 from hub.errors import HubError, InvalidDefinition, PortTaken
 from hub.ports import claim
-from hub.process.live import read_environment
 from hub.routing.journal.database import Database
 from hub.routing.journal.tables import REVISION
-from hub.settings import Settings
+from hub.settings import Settings, read_environment
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import find_temporal
 from hub.temporal.namespace import look

@@ -20,8 +20,8 @@ def load(folder: Path, env: Mapping[str, str] | None = None) -> Project:
     """
     import structlog
 
-    from hub.process.live import read_environment
     from hub.routing.project import load_project
+    from hub.settings import read_environment
 
     if not structlog.is_configured():
         structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))

@@ -42,9 +42,8 @@ def replay_check(
     import msgspec
 
     from hub.cli.screen import console, print_json
-    from hub.process.live import read_environment
     from hub.process.parts import key_ring
-    from hub.settings import Settings
+    from hub.settings import Settings, read_environment
     from hub.temporal.connect import connect
     from hub.temporal.replays import count_runs, histories_in, replay_files, replay_runs
 

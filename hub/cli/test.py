@@ -63,8 +63,8 @@ def quiet_project(folder: Path) -> Project:
     """The project, without what its parts log while they are made: no part is going to run."""
     from structlog.testing import capture_logs
 
-    from hub.process.live import read_environment
     from hub.routing.project import load_project
+    from hub.settings import read_environment
 
     with capture_logs():
         return load_project(folder, read_environment(folder))

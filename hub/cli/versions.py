@@ -81,16 +81,15 @@ def use(
 
 
 def _settings(project: Path) -> Settings:
-    from hub.process.live import read_environment
-    from hub.settings import Settings
+    from hub.settings import Settings, read_environment
 
     return Settings.read(read_environment(project))
 
 
 async def _versions(settings: Settings, project: Path) -> WorkerVersions:
     from hub.errors import InvalidSetting
-    from hub.process.live import read_environment
     from hub.process.parts import key_ring
+    from hub.settings import read_environment
     from hub.temporal.connect import connect
     from hub.temporal.versions import WorkerVersions
 

@@ -22,7 +22,7 @@ from hub.errors import HubError, InvalidSetting
 from hub.links import load_or_create_secret
 from hub.process.changes import Changes
 from hub.process.http import listen, serve_http
-from hub.process.live import LiveProject, read_environment
+from hub.process.live import LiveProject
 from hub.process.logs import configure_logs
 from hub.process.metrics import ProcessMetrics
 from hub.process.parts import (
@@ -41,7 +41,7 @@ from hub.process.stopping import run_until_stopped
 from hub.process.tuning import settle_memory
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
-from hub.settings import Settings
+from hub.settings import Settings, read_environment
 from hub.telemetry.tracing import Tracing
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import check, connect

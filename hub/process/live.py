@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,14 @@ from hub.errors import Diagnostic, HubError, InvalidDefinition
 from hub.routing.journal import Definition, Journal
 from hub.routing.project import Project, load_project
 from hub.routing.router import Router
-from hub.secrets import read_dotenv
+from hub.settings import read_environment
 from hub.tree import Tree, tree_from_document
 
-__all__ = ["LiveProject", "read_environment"]
+__all__ = ["LiveProject"]
 
 _log = structlog.get_logger("hub.project")
 _RETIREMENT = 120.0
 """Seconds after which no action can still be using the connections of a version of before."""
-
-
-def read_environment(project: Path) -> dict[str, str]:
-    """The process's environment over the project's `.env`. Raises `InvalidDefinition`."""
-    return {**read_dotenv(project / ".env"), **os.environ}
 
 
 class LiveProject:

@@ -30,7 +30,7 @@ from hub.errors import (
 )
 from hub.process.health import health_app
 from hub.process.http import listen, serve_http
-from hub.process.live import LiveProject, read_environment
+from hub.process.live import LiveProject
 from hub.process.logs import configure_logs
 from hub.process.metrics import ProcessMetrics
 from hub.process.parts import (
@@ -50,7 +50,7 @@ from hub.routing.consumers import Consumers
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import Journal
-from hub.settings import Settings
+from hub.settings import Settings, read_environment
 from hub.telemetry.tracing import Tracing
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import check, connect

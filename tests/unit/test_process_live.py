@@ -6,7 +6,8 @@ import pytest
 
 from hub.errors import InvalidDefinition, NotFound
 from hub.event import Event
-from hub.process.live import LiveProject, read_environment
+from hub.process.live import LiveProject
+from hub.settings import read_environment
 from hub.sign_in import SignInSettings
 
 HUB = "triggers:\n  app:\n    webhook: {provider: none}\n"
