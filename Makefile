@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Some environments forbid Python to keep what it has compiled; every process would do it all again.
+export PYTHONDONTWRITEBYTECODE :=
 CODE := hub triggers connectors tests scripts benchmarks
 ARGS ?=
 

@@ -22,15 +22,20 @@ ROOT = Path(__file__).parents[2]
 READY = "ready in"
 
 
+def free_ports() -> dict[str, str]:
+    """A port for each setting that names one."""
+    free: set[int] = set()
+    while len(free) < len(PORTS):
+        free.add(find_free())
+    return dict(zip(PORTS, map(str, sorted(free)), strict=True))
+
+
 class HubProcess:
     """`hub dev PROJECT`, started when entered; ready unless told not to wait for that."""
 
     def __init__(self, project: Path, *, wait: bool = True, **settings: str) -> None:
         self.project = project
-        free: set[int] = set()
-        while len(free) < len(PORTS):
-            free.add(find_free())
-        self.ports = dict(zip(PORTS, map(str, sorted(free)), strict=True))
+        self.ports = free_ports()
         # Whatever the machine of the tester has set is none of ours.
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("HUB_", "TEMPORAL_"))}
         self.env = {**kept, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **self.ports, **settings}

@@ -7,12 +7,16 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from hub.cli.init import create_project
-from tests.acceptance.hub_process import HubProcess
+from hub.dev.develop import develop
+from hub.dev.screen import Screen
+from hub.errors import InvalidSetting, PortTaken
+from tests.acceptance.hub_process import HubProcess, free_ports
 
 SIGN_UP = ("events", "send", "user.signed_up", "--trigger", "app", "--data")
 RELOADED = "signup.yaml changed: reloaded"
@@ -192,31 +196,45 @@ def test_a_signal_while_it_starts_ends_it_as_well(project: Path) -> None:
         assert hub.children() == []
 
 
-@pytest.mark.parametrize(
-    "setting", ["HUB_PORT", "HUB_TEMPORAL_PORT", "HUB_TEMPORAL_UI_PORT", "HUB_SMTP_PORT"]
-)
-def test_a_taken_port_is_named_with_its_setting(project: Path, setting: str) -> None:
+def test_a_taken_port_is_said_and_ends_it(project: Path) -> None:
+    with _held() as port, HubProcess(project, wait=False, HUB_PORT=str(port)) as hub:
+        assert hub.process.wait(60) == 1
+        assert f"port {port}" in hub.screen()
+        assert "set HUB_PORT to a free port" in hub.screen()
+        assert "Traceback" not in hub.screen()
+
+
+@pytest.mark.parametrize("setting", ["HUB_TEMPORAL_PORT", "HUB_TEMPORAL_UI_PORT", "HUB_SMTP_PORT"])
+async def test_each_taken_port_is_named_with_its_setting(
+    project: Path, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _held() as port:
+        for name, value in {**free_ports(), setting: str(port)}.items():
+            monkeypatch.setenv(name, value)
+        with Screen() as screen, pytest.raises(PortTaken, match=f"port {port}.*set {setting} to a"):
+            await develop(project, screen)
+
+
+@contextmanager
+def _held() -> Iterator[int]:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
-        port = holder.getsockname()[1]
-        with HubProcess(project, wait=False, **{setting: str(port)}) as hub:
-            assert hub.process.wait(60) == 1
-            assert f"port {port}" in hub.screen()
-            assert f"set {setting} to a free port" in hub.screen()
-            assert "Traceback" not in hub.screen()
+        yield holder.getsockname()[1]
 
 
-@pytest.mark.parametrize(
-    ("env", "said"),
-    [({"HUB_PORT": "nope"}, "HUB_PORT is 'nope'"), ({"HUB_HOST": "0.0.0.0"}, "HUB_HOST")],
-)
-def test_a_setting_that_cannot_be_used_is_wrong_usage(
-    project: Path, env: dict[str, str], said: str
-) -> None:
-    with HubProcess(project, wait=False, **env) as hub:
+def test_a_setting_that_cannot_be_used_is_wrong_usage(project: Path) -> None:
+    with HubProcess(project, wait=False, HUB_PORT="nope") as hub:
         assert hub.process.wait(60) == 2
-        assert said in hub.screen()
+        assert "HUB_PORT is 'nope'" in hub.screen()
+
+
+async def test_it_listens_on_this_machine_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_HOST", "0.0.0.0")
+    with Screen() as screen, pytest.raises(InvalidSetting, match=r"HUB_HOST is '0\.0\.0\.0'"):
+        await develop(project, screen)
 
 
 def test_a_folder_that_is_no_project_says_how_to_make_one(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_killed_again_and_again_while_webhooks_come(examples: Path) -> None:
     hub = HubProcess(examples)
     with hub:
         number = 0
-        for _ in range(3):
+        for _ in range(2):
             for _ in range(chance.randint(5, 25)):
                 number += 1
                 user = f"k{number}"

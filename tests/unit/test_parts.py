@@ -14,6 +14,14 @@ from hub.simulation.home import SimulatedHome
 from tests.stories import Story, collect_stories, essence
 
 STORIES = 200
+GROUPS = 10
+# They take their time to be made up: once, by the process that tells them all.
+pytestmark = pytest.mark.xdist_group("parts")
+
+
+@pytest.fixture(scope="module")
+def stories() -> list[Story]:
+    return collect_stories(STORIES)
 
 
 def story(result: SimulationResult) -> Any:
@@ -51,23 +59,28 @@ def opportunities(told: Story) -> int:
     return next(asked)
 
 
-@pytest.mark.parametrize("told", collect_stories(STORIES), ids=lambda told: "")
-def test_a_cut_at_any_point_changes_nothing(told: Story) -> None:
-    whole = story(told.simulate("u"))
-    points = opportunities(told)
-    for point in range(points):
-        assert story(lived(told, at(point))) == whole, f"cut at {point} of {points}"
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_a_cut_at_any_point_changes_nothing(stories: list[Story], group: int) -> None:
+    for number in range(group, STORIES, GROUPS):
+        told = stories[number]
+        whole = story(told.simulate("u"))
+        points = opportunities(told)
+        for point in range(points):
+            cut = story(lived(told, at(point)))
+            assert cut == whole, f"story {number}, cut at {point} of {points}"
 
 
-@pytest.mark.parametrize("told", collect_stories(STORIES), ids=lambda told: "")
-def test_cuts_at_every_moment_change_nothing(told: Story) -> None:
-    cut: list[datetime] = []
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_cuts_at_every_moment_change_nothing(stories: list[Story], group: int) -> None:
+    for number in range(group, STORIES, GROUPS):
+        told = stories[number]
+        cut: list[datetime] = []
 
-    def due(now: datetime) -> bool:
-        # Once in a moment, so that each part comes to something.
-        if now in cut:
-            return False
-        cut.append(now)
-        return True
+        def due(now: datetime, cut: list[datetime] = cut) -> bool:
+            # Once in a moment, so that each part comes to something.
+            if now in cut:
+                return False
+            cut.append(now)
+            return True
 
-    assert story(lived(told, due)) == story(told.simulate("u"))
+        assert story(lived(told, due)) == story(told.simulate("u")), f"story {number}"
