@@ -3,11 +3,12 @@
     python -m benchmarks                 everything (this is `make bench`)
     python -m benchmarks resume cli      parts
     python -m benchmarks resume --quick  a minute or less, to see that it works; proves nothing
+    python -m benchmarks cluster rivals  what only runs when it is named: it needs other programs
     python -m benchmarks report          docs/benchmarks.md and README's figures from the last runs
 
 A benchmark is a module of this package (`benchmarks/NAME.py`, or a package with a `__main__.py`)
-whose docstring's first line is its title, and which says so in `BENCHMARKS` below. It is run as a
-process of its own, `python -m benchmarks.NAME [--quick] --json FILE`:
+whose docstring's first line is its title, and which is in `BENCHMARKS` or `ON_REQUEST` below. It is
+run as a process of its own, `python -m benchmarks.NAME [--quick] --json FILE`:
 
     async def measure(bench: Bench) -> None:
         async for side in bench.rounds("hub", "by hand"):
@@ -29,7 +30,7 @@ loads. A check of correctness that fails (`bench.check`) is a failure; a goal th
 
 from __future__ import annotations
 
-__all__ = ["BENCHMARKS"]
+__all__ = ["ALL", "BENCHMARKS", "ON_REQUEST"]
 
 BENCHMARKS: dict[str, float] = {
     "cli": 3,
@@ -47,3 +48,8 @@ BENCHMARKS: dict[str, float] = {
     "rolling": 4,
 }
 """The benchmarks in their order, each with the minutes after which it is given up."""
+
+ON_REQUEST: dict[str, float] = {"cluster": 8, "rivals": 15}
+"""Those that run only when they are named: what they need is built or installed first, once."""
+
+ALL = {**BENCHMARKS, **ON_REQUEST}

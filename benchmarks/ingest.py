@@ -45,7 +45,7 @@ async def measure(bench: Bench) -> None:
         else:
             await serve("PostgreSQL", await stack.enter_async_context(postgresql(binaries)))
         for url in urls.values():
-            await _load(url, connections=8, seconds=0.5, size=1024)
+            await put_load(url, connections=8, seconds=0.5, size=1024)
         most_used = 0.0
         seconds = 1.0 if bench.quick else 1.5
         durable = [name for name in urls if name != "no journal"]
@@ -54,7 +54,7 @@ async def measure(bench: Bench) -> None:
             async for side in bench.rounds(*urls, count=count):
                 if side.name == "SQLite, dispatching" and connections != 64:
                     continue
-                found = await _load(
+                found = await put_load(
                     urls[side.name], connections=connections, seconds=seconds, size=1024
                 )
                 most_used = max(most_used, found["own_cpu"])
@@ -95,7 +95,7 @@ async def measure(bench: Bench) -> None:
             if label == "1 KB":
                 continue
             async for side in bench.rounds("no journal", "SQLite", count=2):
-                found = await _load(urls[side.name], connections=16, seconds=seconds, size=size)
+                found = await put_load(urls[side.name], connections=16, seconds=seconds, size=size)
                 side.note(f"size/{size}", found["accepts"])
             bench.compare(
                 f"size/{size}",
@@ -107,8 +107,12 @@ async def measure(bench: Bench) -> None:
         bench.fact("load generator", f"used at most {most_used:.0%} of a core")
 
 
-async def _load(url: str, *, connections: int, seconds: float, size: int) -> dict[str, Any]:
+async def put_load(
+    url: str, *, connections: int, seconds: float, size: int, prefix: str = ""
+) -> dict[str, Any]:
+    """What `benchmarks.load` says of a run. Raises `RuntimeError` unless all was accepted."""
     given = {"connections": connections, "seconds": seconds, "size": size, "secret": SECRET}
+    given["prefix"] = prefix
     options = [text for name, value in given.items() for text in (f"--{name}", str(value))]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.load", url, *options),

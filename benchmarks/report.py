@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import BENCHMARKS
+from benchmarks import ALL
 from benchmarks.frame.numbers import number, ratio, spread
 from benchmarks.frame.result import Comparison, Figure, Plot, Result, read
 
@@ -29,6 +29,9 @@ _HEAD = """# Benchmarks
 
 Written by `python -m benchmarks report` from [`benchmarks/results`](../benchmarks/results), the
 results of a real run. Repeat them with `make bench`, or parts of them with `make bench ARGS=resume`.
+`make bench` leaves `cluster` and `rivals` out: they need programs that are built or installed once, by
+`python -m benchmarks.cluster --build` and `python -m benchmarks.rivals --install`, and then run by
+`python -m benchmarks cluster rivals`.
 
 Each figure is a ratio to a named baseline that was measured **in the same run**, in interleaved
 rounds (A B, B A, A B, ...), so that what else the machine did meanwhile met both sides. A ratio is the
@@ -65,7 +68,7 @@ def write_documents(latest: Path) -> int:
 def results() -> list[Result]:
     """The kept results, in the order of the benchmarks."""
     found = {path.stem: read(path) for path in RESULTS.glob("*.json")}
-    return [found[name] for name in BENCHMARKS if name in found]
+    return [found[name] for name in ALL if name in found]
 
 
 def page(found: Sequence[Result]) -> str:

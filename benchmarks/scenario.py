@@ -53,9 +53,13 @@ class Orders:
     _numbers = itertools.count()
 
     def __init__(self, url: str, pool: Connections, told: Told) -> None:
-        self._url = f"{url}/hooks/app"
+        self._url = url
         self._pool = pool
         self._told = told
+
+    def path(self, kind: str, key: str) -> str:
+        """Where the event `placed` or `paid` of an order is posted."""
+        return "/hooks/app"
 
     def keys(self, count: int) -> Sequence[str]:
         """That many keys that were never used."""
@@ -70,6 +74,20 @@ class Orders:
         began = time.perf_counter()
         await self._send("paid", key)
         return began
+
+    async def done(self, key: str) -> None:
+        """Return once the order's step has begun."""
+        await self._told.of(key)
+
+    async def pay_all(self, keys: Sequence[str], together: int) -> None:
+        """Send the events that resume all of these orders, so many at the same time."""
+        waiting = list(keys)
+
+        async def some() -> None:
+            while waiting:
+                await self.pay(waiting.pop())
+
+        await asyncio.gather(*(some() for _ in range(together)))
 
     async def resumed(self, key: str) -> float:
         """Milliseconds from the event's request until the next step has begun."""
@@ -96,7 +114,7 @@ class Orders:
 
     async def _send(self, kind: str, key: str) -> None:
         event = {"id": f"{kind}-{key}", "type": kind, "data": self._data(key)}
-        await self._pool.post(self._url, json.dumps(event).encode())
+        await self._pool.post(self._url + self.path(kind, key), json.dumps(event).encode())
 
     def _data(self, key: str) -> dict[str, Any]:
         return {"key": key, "port": self._told.port}

@@ -13,8 +13,8 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from temporalio.client import Client
@@ -47,38 +47,14 @@ async def measure(bench: Bench) -> None:
         server = await stack.enter_async_context(
             DevServer(db=bench.folder / "temporal.db", log=bench.folder / "temporal.log")
         )
-        for side_name in ("hub", "hand"):
-            log = bench.folder / f"{side_name}.log"
-            await stack.enter_async_context(
-                module("benchmarks.workers", side_name, server.address, log=log)
-            )
-        client = await connect(server.address)
-        runs = TemporalRuns(client)
-
-        def starter(side: str, steps: int) -> Callable[[str], Awaitable[Any]]:
-            if side == _HAND:
-                return lambda key: client.start_workflow(
-                    ByHand.run, steps, id=f"hand-{key}", task_queue="hand"
-                )
-            tree = tree_of(steps)
-            return lambda key: runs.start(_start(tree, key))
-
-        for side_name in ("hub", _HAND):
-            await _run(client, starter(side_name, 1), _type(side_name, 1), 4)
-        for steps in _SIZES:
-            count = (24 if bench.quick else 128) // (1 if steps == 1 else 3 if steps == 5 else 8)
-            async for side in bench.rounds("hub", _HAND, count=5):
-                started, completed = await _run(
-                    client, starter(side.name, steps), _type(side.name, steps), count
-                )
-                side.note(f"starts/{steps}", started)
-                side.note(f"completions/{steps}", completed)
+        client = await stack.enter_async_context(working(bench, server.address))
+        await race(bench, client, _SIZES, count=5)
         rows = []
         histories = {}
         for steps in _SIZES:
             for side_name in ("hub", _HAND):
                 key = uuid.uuid4().hex
-                await starter(side_name, steps)(key)
+                await _starter(client, side_name, steps)(key)
                 run_id = f"hand-{key}" if side_name == _HAND else f"steps-{steps}/{key}"
                 handle = client.get_workflow_handle(run_id)
                 await asyncio.wait_for(handle.result(), 60)
@@ -86,18 +62,6 @@ async def measure(bench: Bench) -> None:
                 size = sum(event.ByteSize() for event in history.events)
                 histories[side_name, steps] = history.events
                 rows.append((steps, side_name, len(history.events), f"{size:,}"))
-    for steps in _SIZES:
-        nodes = "1 node" if steps == 1 else f"{steps} nodes"
-        for what in ("starts", "completions"):
-            bench.compare(
-                f"{what}/{steps}",
-                of="hub",
-                to=_HAND,
-                unit="1/s",
-                title=f"{what}/s of a tree of {nodes}",
-                goal=">= 0.8",
-                name=f"{what}-{steps}",
-            )
     bench.table("History of one run", ("nodes", "side", "events", "bytes"), rows)
     for steps in _SIZES:
         ours, theirs = (
@@ -106,6 +70,56 @@ async def measure(bench: Bench) -> None:
         )
         more = ", ".join(f"{n} {kind}" for kind, n in (ours - theirs).items())
         bench.fact(f"events that only the hub's run has, {steps} nodes", more or "none")
+
+
+@asynccontextmanager
+async def working(bench: Bench, address: str) -> AsyncIterator[Client]:
+    """A client of the server, with the hub's worker and the one by hand at work for it."""
+    async with AsyncExitStack() as stack:
+        for side_name in ("hub", "hand"):
+            log = bench.folder / f"{side_name}.log"
+            await stack.enter_async_context(
+                module("benchmarks.workers", side_name, address, log=log)
+            )
+        client = await connect(address)
+        for side_name in ("hub", _HAND):
+            await _run(client, _starter(client, side_name, 1), _type(side_name, 1), 4)
+        yield client
+
+
+async def race(
+    bench: Bench, client: Client, sizes: Sequence[int], *, count: int, where: str = ""
+) -> None:
+    """Compare starts and completions of trees of these sizes, in so many rounds each."""
+    for steps in sizes:
+        runs = (24 if bench.quick else 128) // (1 if steps == 1 else 3 if steps == 5 else 8)
+        async for side in bench.rounds("hub", _HAND, count=count):
+            started, completed = await _run(
+                client, _starter(client, side.name, steps), _type(side.name, steps), runs
+            )
+            side.note(f"starts/{steps}", started)
+            side.note(f"completions/{steps}", completed)
+    for steps in sizes:
+        nodes = "1 node" if steps == 1 else f"{steps} nodes"
+        for what in ("starts", "completions"):
+            bench.compare(
+                f"{what}/{steps}",
+                of="hub",
+                to=_HAND,
+                unit="1/s",
+                title=f"{what}/s of a tree of {nodes}{where}",
+                goal=">= 0.8",
+                name=f"{what}-{steps}",
+            )
+
+
+def _starter(client: Client, side: str, steps: int) -> Callable[[str], Awaitable[Any]]:
+    if side == _HAND:
+        return lambda key: client.start_workflow(
+            ByHand.run, steps, id=f"hand-{key}", task_queue="hand"
+        )
+    tree, runs = tree_of(steps), TemporalRuns(client)
+    return lambda key: runs.start(_start(tree, key))
 
 
 async def _run(

@@ -7,15 +7,19 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 __all__ = ["Told", "listening", "nothing", "tell"]
 
-_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+@cache
+def _sender() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
 async def tell(key: str, port: int) -> None:
     """Say that the step of this key has begun."""
-    _socket.sendto(key.encode(), ("127.0.0.1", port))
+    _sender().sendto(key.encode(), ("127.0.0.1", port))
 
 
 async def nothing(n: int) -> int:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import BENCHMARKS
+from benchmarks import ALL, cluster
 from benchmarks.frame import Bench, Comparison, Figure, Result, percentile
+from benchmarks.frame.bench import Measure
 from benchmarks.frame.result import holds, read
 from benchmarks.frame.spread import exponent
 from benchmarks.report import PAGE, README, RESULTS, page, readme_with, results
+from benchmarks.rivals import __main__ as rivals
+from benchmarks.temporal_server import SHARDS, server_config
 
 
 def test_the_page_says_what_the_kept_results_say() -> None:
@@ -29,11 +32,11 @@ def test_every_kept_result_is_sound_and_of_a_real_run() -> None:
         result = read(path)
         assert (result.name, result.quick) == (path.stem, False)
         assert result.is_sound, result.error
-        assert path.stem in BENCHMARKS
+        assert path.stem in ALL
 
 
 def test_every_benchmark_has_a_title() -> None:
-    for name in BENCHMARKS:
+    for name in ALL:
         spec = importlib.util.find_spec(f"benchmarks.{name}")
         if spec is None or spec.origin is None:
             continue
@@ -74,6 +77,39 @@ def test_a_result_is_kept_and_read_again(tmp_path: Path) -> None:
     result = Result(name="x", title="X", figures=[_figure(1, 2, 9)])
     result.write(tmp_path / "x.json")
     assert read(tmp_path / "x.json") == result
+
+
+@pytest.mark.parametrize(
+    ("measure", "way_out"),
+    [
+        (cluster.measure, "python -m benchmarks.cluster --build"),
+        (rivals.measure, "python -m benchmarks.rivals --install"),
+    ],
+)
+async def test_what_is_not_built_or_installed_is_left_out_with_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measure: Measure, way_out: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    result = Result(name="cluster", title="X")
+    await measure(Bench(result, tmp_path))
+    assert result.is_sound
+    (said,) = result.skipped
+    assert way_out in said
+    assert f"Left out: {said}" in page([result])
+
+
+def test_the_cluster_has_several_shards_on_postgresql_and_listens_on_loopback_alone() -> None:
+    config = server_config("postgresql://hub@/postgres?host=/tmp/x", [*range(1, 9)], SHARDS)
+    assert config["persistence"]["numHistoryShards"] == SHARDS > 1
+    stores = config["persistence"]["datastores"]
+    for store, database in (("default", "temporal"), ("visibility", "temporal_visibility")):
+        sql = stores[store]["sql"]
+        assert (sql["pluginName"], sql["databaseName"]) == ("postgres12", database)
+        assert sql["connectAttributes"] == {"host": "/tmp/x"}
+    rpcs = [service["rpc"] for service in config["services"].values()]
+    assert {rpc["bindOnIP"] for rpc in rpcs} == {"127.0.0.1"}
+    ports = [port for rpc in rpcs for port in (rpc["grpcPort"], rpc["membershipPort"])]
+    assert sorted(ports) == [*range(1, 9)]
 
 
 def test_a_page_of_a_result_names_its_figures_and_goals() -> None:

@@ -1,0 +1,1 @@
+"""Other engines of durable runs, beside the hub on the same machine."""
