@@ -6,6 +6,8 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 CODE := hub triggers connectors tests scripts benchmarks
 ARGS ?=
+# What is installed along with others, and takes its time to be read, is left out.
+PYTEST := $(BIN)/python -m pytest -p no:faker
 
 .PHONY: run test lint format docs bench setup lock clean
 
@@ -16,10 +18,10 @@ run: setup  ## the hub with the example project; Ctrl-C stops it
 test: setup lint  ## lint, then every test; one file: make test ARGS=tests/unit/test_tether.py
 ifeq ($(ARGS),)
 	@$(BIN)/python scripts/browser.py
-	$(BIN)/python -m pytest tests/ui -n 2
-	$(BIN)/python -m pytest --ignore=tests/ui -n 2 --dist loadgroup --no-loadscope-reorder
+	$(PYTEST) tests/ui -n 2
+	$(PYTEST) --ignore=tests/ui -n 2 --dist loadgroup --no-loadscope-reorder
 else
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 endif
 
 lint: setup  ## style, types, and which room may import which; of the web page too

@@ -14,5 +14,5 @@ from tests.kafka import KafkaServer
 async def test_rebalance_kill_and_broker_restart_lose_and_double_nothing(
     kafka: KafkaServer, tmp_path: Path
 ) -> None:
-    report = await exactness(kafka, tmp_path / "project", 5_000, spread=10)
+    report = await exactness(kafka, tmp_path / "project", 3_000, spread=10)
     assert report.is_exact, report

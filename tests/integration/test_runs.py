@@ -14,6 +14,7 @@ from hub.event import Event
 from hub.run import Delivery, RunState, Start
 from hub.temporal.client import TemporalRuns
 from hub.tree import Tree, load_tree
+from tests.parts import eventually
 
 EVENTS = """
 events:
@@ -54,11 +55,12 @@ async def start(runs: TemporalRuns, of: Tree, user: str, delivery: Delivery) -> 
 
 
 async def until(runs: TemporalRuns, run_id: str, *statuses: str) -> RunState:
-    while True:
+    async def ended() -> RunState | None:
         state = await runs.show(run_id)
-        if state.status in statuses:
-            return state
-        await asyncio.sleep(0.02)
+        return state if state.status in statuses else None
+
+    found: RunState = await eventually(ended)
+    return found
 
 
 async def test_a_wait_ends_on_its_event(runs: TemporalRuns) -> None:
