@@ -47,7 +47,7 @@ async def measure(bench: Bench) -> None:
         bench.skip("all of it: no PostgreSQL is installed here")
         return
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(postgresql(binaries))
+        database = await stack.enter_async_context(postgresql(binaries, connections=200))
         address = await stack.enter_async_context(temporal_server(programs, database, bench.folder))
         bench.say(f"a Temporal server with {SHARDS} history shards is ready")
         await _orders(bench, address, database)
@@ -61,7 +61,7 @@ async def measure(bench: Bench) -> None:
 
 async def _orders(bench: Bench, address: str, database: str) -> None:
     """Whole orders, one after the other and many at once."""
-    count, many = (10, 64) if bench.quick else (30, 400)
+    count, many = (10, 64) if bench.quick else (30, 256)
     together = 64
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(listening())

@@ -27,8 +27,11 @@ def find_binaries() -> Path | None:
 
 
 @asynccontextmanager
-async def postgresql(binaries: Path) -> AsyncIterator[str]:
-    """The URL of its database `postgres`, reached by a socket in a folder of its own."""
+async def postgresql(binaries: Path, *, connections: int = 100) -> AsyncIterator[str]:
+    """The URL of its database `postgres`, reached by a socket in a folder of its own.
+
+    It takes that many `connections` at the same time.
+    """
     folder = Path(tempfile.mkdtemp(prefix="hub-bench-pg-"))
     user = _unprivileged() if os.geteuid() == 0 else None
     prefix: list[str] = []
@@ -49,6 +52,7 @@ async def postgresql(binaries: Path) -> AsyncIterator[str]:
         log = folder / "log"
         server = [*prefix, str(binaries / "postgres"), "-D", str(folder / "data")]
         options = ["-k", str(folder), "-c", "listen_addresses="]
+        options += ["-c", f"max_connections={connections}"]
         async with child([*server, *options], log, speaks=False):
             async with asyncio.timeout(30):
                 while b"ready to accept connections" not in log.read_bytes():

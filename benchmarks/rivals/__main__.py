@@ -127,7 +127,7 @@ async def _accepts(bench: Bench, sides: dict[str, Loaded | RestateOrders]) -> No
     """Durable accepts per second of events that start runs; then all of them are paid, and done."""
     seconds = 0.5 if bench.quick else 2.0
     used = 0.0
-    async for side in bench.rounds(*sides, count=5):
+    async for side in bench.rounds(*sides, count=4):
         orders = sides[side.name]
         prefix = uuid.uuid4().hex[:12]
         began = time.perf_counter()
