@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from benchmarks.cache import cached
-from benchmarks.processes import ROOT, child, environment, free_ports, patiently
+from benchmarks.processes import ROOT, child, environment, patiently
 
 __all__ = [
     "SHARDS",
@@ -92,15 +94,34 @@ async def temporal_server(
     """
     for database, schema in _DATABASES.items():
         await _make(programs, postgresql_url, database, schema)
-    ports = free_ports(2 * len(_SERVICES))
+    ports = _low_ports(2 * len(_SERVICES))
     config = folder / "temporal-server.yaml"
     config.write_text(json.dumps(server_config(postgresql_url, ports, shards)))
     options = ["--config-file", str(config), "--allow-no-auth"]
     command = [str(programs.server), *options, "start"]
-    async with child(command, folder / "temporal-server.log", speaks=False, grace=15):
+    async with child(command, folder / "temporal-server.log", speaks=False, grace=15) as running:
         address = f"127.0.0.1:{ports[0]}"
-        await patiently(_prepare, address)
+        ended = asyncio.create_task(running.process.wait())
+        ready = asyncio.create_task(patiently(_prepare, address))
+        await asyncio.wait((ended, ready), return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            raise RuntimeError(f"Temporal's server has ended:\n{running.last_words()}")
+        ended.cancel()
+        await ready
         yield address
+
+
+def _low_ports(count: int) -> list[int]:
+    """Free ports that fit into the 16 bits with a sign which the database has for members' ports."""
+    found: list[int] = []
+    for port in random.sample(range(10_000, 2**15), 2_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError("there are too few free ports")
 
 
 async def _make(programs: Programs, url: str, database: str, schema: str) -> None:
@@ -177,7 +198,7 @@ def _connection(url: str, database: str) -> dict[str, Any]:
     parts = urlsplit(url)
     (host,) = parse_qs(parts.query)["host"]
     return {
-        "pluginName": "postgres12",
+        "pluginName": "postgres12_pgx",
         "databaseName": database,
         "connectAddr": "localhost:5432",
         "connectProtocol": "tcp",

@@ -104,7 +104,7 @@ def test_the_cluster_has_several_shards_on_postgresql_and_listens_on_loopback_al
     stores = config["persistence"]["datastores"]
     for store, database in (("default", "temporal"), ("visibility", "temporal_visibility")):
         sql = stores[store]["sql"]
-        assert (sql["pluginName"], sql["databaseName"]) == ("postgres12", database)
+        assert (sql["pluginName"], sql["databaseName"]) == ("postgres12_pgx", database)
         assert sql["connectAttributes"] == {"host": "/tmp/x"}
     rpcs = [service["rpc"] for service in config["services"].values()]
     assert {rpc["bindOnIP"] for rpc in rpcs} == {"127.0.0.1"}
