@@ -6,6 +6,7 @@ import {
   Suspense,
   startTransition,
   useCallback,
+  useDeferredValue,
   useEffect,
   useMemo,
   useRef,
@@ -81,9 +82,11 @@ export function Editor({
   const source = known ?? UNREAD;
   const drawn = useDrawn(known, words);
   const diagnostics = useDiagnostics(tree.name, known, hasText);
+  // The text comes a moment after the page around it: both in one frame would be a long one.
+  const isTextDue = useDeferredValue(true, false);
   const isChanged = text !== saved.text;
+  /** The text as it is, also while the page around it still follows. */
   const latest = useRef(text);
-  latest.current = text;
 
   useEffect(() => {
     if (!isChanged || isReadOnly) return;
@@ -327,29 +330,33 @@ export function Editor({
       >
         <div className="editor-text panel">
           <Suspense fallback={<Skeleton rows={12} />}>
-            <Text
-              handle={editor}
-              text={written}
-              isReadOnly={isReadOnly}
-              language={words?.language}
-              events={events}
-              diagnostics={diagnostics}
-              onText={(next, isTyped) => {
-                latest.current = next;
-                // What is typed is shown by the text itself; the rest of the page may follow.
-                if (isTyped) startTransition(() => setText(next));
-                else setText(next);
-                if (isTyped) typed(next);
-                else changed(next);
-              }}
-              onLeave={settle}
-              onCursor={(offset) => {
-                if (source.text !== latest.current) return;
-                const places = [...nodes.values()].map((one) => one.place);
-                const place = placeAt(source, offset, places);
-                if (place) select(pathOf(place), { scroll: false });
-              }}
-            />
+            {isTextDue ? (
+              <Text
+                handle={editor}
+                text={written}
+                isReadOnly={isReadOnly}
+                language={words?.language}
+                events={events}
+                diagnostics={diagnostics}
+                onText={(next, isTyped) => {
+                  latest.current = next;
+                  // What is typed is shown by the text itself; the rest of the page may follow.
+                  if (isTyped) startTransition(() => setText(next));
+                  else setText(next);
+                  if (isTyped) typed(next);
+                  else changed(next);
+                }}
+                onLeave={settle}
+                onCursor={(offset) => {
+                  if (source.text !== latest.current) return;
+                  const places = [...nodes.values()].map((one) => one.place);
+                  const place = placeAt(source, offset, places);
+                  if (place) select(pathOf(place), { scroll: false });
+                }}
+              />
+            ) : (
+              <Skeleton rows={12} />
+            )}
           </Suspense>
         </div>
         <Splitter />

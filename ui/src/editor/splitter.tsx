@@ -1,6 +1,6 @@
 /** The line between text and canvas: it is dragged, or moved by the arrow keys, and stays there. */
 
-import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, type PointerEvent, useLayoutEffect, useRef, useState } from "react";
 
 const KEY = "hub.text-share";
 const USUAL = 36;
@@ -21,7 +21,7 @@ function remembered(): number {
 export function Splitter() {
   const line = useRef<HTMLDivElement>(null);
   const [share, setShare] = useState(remembered);
-  useEffect(() => {
+  useLayoutEffect(() => {
     line.current?.parentElement?.style.setProperty("--text-share", String(share / 100));
   }, [share]);
 

@@ -150,6 +150,8 @@ export default function Text(props: TextProps) {
   latest.current = props;
   const editable = useRef(new Compartment());
   const isWhole = useRef(false);
+  /** Takes back what is to be shown soon. */
+  const later = useRef<(() => void) | null>(null);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the editor is made once, and told later
   useEffect(() => {
@@ -159,7 +161,11 @@ export default function Text(props: TextProps) {
       state: stateOf(text),
     });
     view.current = made;
-    return () => made.destroy();
+    return () => {
+      later.current?.();
+      view.current = null;
+      made.destroy();
+    };
 
     function stateOf(doc: string): EditorState {
       return EditorState.create({
@@ -234,10 +240,28 @@ export default function Text(props: TextProps) {
     }
   }, []);
 
+  const showNow = useCallback<TextHandle["show"]>((span, options = {}) => {
+    const shown = view.current;
+    if (!shown) return;
+    const effects: StateEffect<unknown>[] = [choose.of(span)];
+    if (span && options.scroll) {
+      effects.push(
+        EditorView.scrollIntoView(Math.min(span.from, shown.state.doc.length), { y: "center" }),
+      );
+    }
+    shown.dispatch({ effects });
+    if (span && options.focus) {
+      shown.dispatch({ selection: { anchor: Math.min(span.from, shown.state.doc.length) } });
+      shown.focus();
+    }
+  }, []);
+
   useImperativeHandle(
     handle,
     () => ({
       change: (piece) => {
+        // What was to be shown stood in the text of before.
+        later.current?.();
         whole(() =>
           view.current?.dispatch({
             changes: piece,
@@ -249,19 +273,9 @@ export default function Text(props: TextProps) {
       undo: () => whole(() => view.current && undo(view.current)),
       redo: () => whole(() => view.current && redo(view.current)),
       show: (span, options = {}) => {
-        const shown = view.current;
-        if (!shown) return;
-        const effects: StateEffect<unknown>[] = [choose.of(span)];
-        if (span && options.scroll) {
-          effects.push(
-            EditorView.scrollIntoView(Math.min(span.from, shown.state.doc.length), { y: "center" }),
-          );
-        }
-        shown.dispatch({ effects });
-        if (span && options.focus) {
-          shown.dispatch({ selection: { anchor: Math.min(span.from, shown.state.doc.length) } });
-          shown.focus();
-        }
+        later.current?.();
+        if (options.focus) showNow(span, options);
+        else later.current = behindNextFrame(() => showNow(span, options));
       },
       replace: (next) => {
         const shown = view.current;
@@ -270,10 +284,22 @@ export default function Text(props: TextProps) {
       },
       focus: () => view.current?.focus(),
     }),
-    [whole],
+    [whole, showNow],
   );
 
   return <div className="text-editor" ref={place} />;
+}
+
+/** Do something when the frame that is being made has been shown; gives back what stops it. */
+function behindNextFrame(what: () => void): () => void {
+  let timer = 0;
+  const frame = requestAnimationFrame(() => {
+    timer = window.setTimeout(what);
+  });
+  return () => {
+    cancelAnimationFrame(frame);
+    window.clearTimeout(timer);
+  };
 }
 
 function locks(isReadOnly: boolean) {

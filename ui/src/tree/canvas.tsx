@@ -11,28 +11,22 @@ import {
   useMemo,
   useRef,
   useState,
-  useSyncExternalStore,
 } from "react";
 import "../style/canvas.css";
 import { Bar } from "./bar";
-import { Card } from "./card";
 import { FindBar, isSought } from "./find";
 import { listen } from "./gestures";
 import { neighbour, ZOOMS } from "./keyboard";
-import { boxAround, boxOf, CARD, type Direction, layout, type Placed } from "./layout";
-import { Lines } from "./lines";
+import { Layer } from "./layer";
+import { boxAround, boxOf, CARD, type Direction, layout } from "./layout";
 import { TreeMap } from "./map";
-import { type Mark, NO_MARK } from "./mark";
+import type { Mark } from "./mark";
 import type { OutlineNode } from "./outline";
-import { isWithin, Viewport } from "./viewport";
+import { Viewport } from "./viewport";
 
 const DIRECTION = "hub.direction";
-/** Up to that many cards are all drawn, wherever one looks. */
-const FEW = 60;
 /** From that many on, there is a map of the whole. */
 const MANY = 14;
-/** How far the dots of the ground are from each other. */
-const DOTS = 20;
 
 export interface CanvasProps {
   roots: OutlineNode[];
@@ -111,7 +105,7 @@ export function Canvas({
       const wasHidden = viewport.size.width === 0;
       viewport.resize(entry.contentRect.width, entry.contentRect.height);
       if (way.current === "whole") viewport.showAll(0);
-      else if (wasHidden || (way.current === "opened" && viewport.isLegible())) open.current();
+      else if (way.current === "opened" && (wasHidden || viewport.isLegible())) open.current();
       else keep.current();
     });
     watch.observe(ground);
@@ -301,87 +295,6 @@ export function Canvas({
       </div>
       {foot && <div className="canvas-foot">{foot}</div>}
     </div>
-  );
-}
-
-/** What moves: cards and lines, as far as they are in sight. */
-function Layer({
-  viewport,
-  placed,
-  marks,
-  direction,
-  selected,
-  dropAt,
-  found,
-  isDraggable,
-  help,
-}: {
-  viewport: Viewport;
-  placed: Placed[];
-  marks: Map<string, Mark> | undefined;
-  direction: Direction;
-  selected: string | null;
-  dropAt: string | null;
-  found: string[];
-  isDraggable: boolean;
-  help: string;
-}) {
-  const layer = useRef<HTMLDivElement>(null);
-  const dots = useRef<HTMLDivElement>(null);
-  const { area, detail } = useSyncExternalStore(viewport.onScene, () => viewport.scene);
-  useLayoutEffect(() => {
-    function follow() {
-      const { view, isMoving } = viewport;
-      // At rest it stands on whole pixels, where letters are sharp.
-      const [x, y] = isMoving ? [view.x, view.y] : [Math.round(view.x), Math.round(view.y)];
-      if (layer.current) {
-        layer.current.style.transform = `translate(${x}px, ${y}px) scale(${view.zoom})`;
-        layer.current.classList.toggle("moving", isMoving);
-      }
-      if (dots.current) {
-        // Seen from far away there would be too many.
-        let gap = DOTS * view.zoom;
-        while (gap < DOTS * 0.7) gap *= 2;
-        dots.current.style.transform = `translate(${x % gap}px, ${y % gap}px)`;
-        const size = `${gap}px ${gap}px`;
-        if (dots.current.style.backgroundSize !== size) dots.current.style.backgroundSize = size;
-      }
-    }
-    follow();
-    return viewport.onMove(follow);
-  }, [viewport]);
-  const isFound = useMemo(() => new Set(found), [found]);
-  const isFew = placed.length <= FEW;
-  const entry = selected ?? placed[0]?.node.path;
-  return (
-    <>
-      <div className="dots" ref={dots} />
-      <div className={`layer tells-${detail}`} ref={layer}>
-        <Lines placed={placed} marks={marks} direction={direction} area={area} />
-        {placed.map((one) => {
-          const { node, parent, x, y } = one;
-          const { path } = node;
-          if (!isFew && path !== selected && parent && !isWithin(boxOf(one), area)) return null;
-          return (
-            <Card
-              key={path}
-              node={node}
-              mark={marks?.get(path) ?? NO_MARK}
-              x={x}
-              y={y}
-              detail={detail}
-              isRoot={parent === null}
-              isSelected={path === selected}
-              isEntry={path === entry}
-              isDropTarget={path === dropAt}
-              isDraggable={isDraggable && parent !== null}
-              isFound={isFound.has(path)}
-              help={help}
-            />
-          );
-        })}
-      </div>
-    </>
   );
 }
 

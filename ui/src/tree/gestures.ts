@@ -39,6 +39,8 @@ export function listen(plane: HTMLElement, viewport: Viewport, moved: () => void
   }
 
   function onPointerMove(event: PointerEvent) {
+    // It may have been let go of elsewhere.
+    if (event.buttons === 0) pointers.delete(event.pointerId);
     const before = pointers.get(event.pointerId);
     if (!before) return;
     const now = at(event);

@@ -7,6 +7,7 @@ import type { Mark } from "./mark";
 import type { Box, Viewport } from "./viewport";
 
 const EDGE = 8;
+const LEAST = 8;
 
 /** A map has about the shape of what it shows. */
 function sizeFor({ left, top, right, bottom }: Box): [number, number] {
@@ -27,6 +28,7 @@ export const TreeMap = memo(function TreeMap({
   whole: Box;
 }) {
   const sight = useRef<SVGPathElement>(null);
+  const frame = useRef<SVGPathElement>(null);
   const [width, height] = sizeFor(whole);
   const scale = Math.min(
     (width - 2 * EDGE) / (whole.right - whole.left),
@@ -37,12 +39,11 @@ export const TreeMap = memo(function TreeMap({
   useEffect(() => {
     function follow() {
       const seen = viewport.seen();
-      const x = Math.max(1, seen.left * scale + left);
-      const y = Math.max(1, seen.top * scale + top);
-      const right = Math.min(width - 1, seen.right * scale + left);
-      const bottom = Math.min(height - 1, seen.bottom * scale + top);
-      const hole = right > x && bottom > y ? `M${x} ${y}V${bottom}H${right}V${y}z` : "";
+      const [x, right] = within(seen.left * scale + left, seen.right * scale + left, width);
+      const [y, bottom] = within(seen.top * scale + top, seen.bottom * scale + top, height);
+      const hole = `M${x} ${y}V${bottom}H${right}V${y}z`;
       sight.current?.setAttribute("d", `M0 0H${width}V${height}H0z${hole}`);
+      frame.current?.setAttribute("d", hole);
     }
     follow();
     return viewport.onMove(follow);
@@ -77,9 +78,17 @@ export const TreeMap = memo(function TreeMap({
         <path key={tone} className={`tone-${tone}`} d={path} />
       ))}
       <path className="sight" ref={sight} fillRule="evenodd" />
+      <path className="frame" ref={frame} />
     </svg>
   );
 });
+
+/** What is in sight, on the map, and never so small that it cannot be found. */
+function within(from: number, to: number, size: number): [number, number] {
+  const more = Math.max(0, LEAST - (to - from)) / 2;
+  const start = Math.max(1, Math.min(size - 1 - LEAST, from - more));
+  return [start, Math.max(start + LEAST, Math.min(size - 1, to + more))];
+}
 
 /** Small rectangles, all of one tone as one path. */
 function shapes(
