@@ -144,24 +144,26 @@ async def hub_of(
     runs = TemporalRuns(client, task_queue=queue, limits=limits)
     journal = await Journal.open(JOURNAL_URL or str(project_path / "journal.db"))
     dispatcher = Dispatcher(journal, runs, lambda: router, owner=uuid.uuid4().hex)
-    worker = make_worker(
-        client,
-        connections=lambda: project.connections,
-        links=Links([b"k" * 32], "http://localhost"),
-        intake=JournalIntake(journal),
-        blobs=FileBlobs(project_path / "blobs"),
-        task_queue=queue,
-        max_cached=max_cached,
-    )
     tasks = [asyncio.create_task(dispatcher.run())] if dispatching else []
+    worker = None
     if working:
+        # One that is made and does not run would still be given the first task of a run.
+        worker = make_worker(
+            client,
+            connections=lambda: project.connections,
+            links=Links([b"k" * 32], "http://localhost"),
+            intake=JournalIntake(journal),
+            blobs=FileBlobs(project_path / "blobs"),
+            task_queue=queue,
+            max_cached=max_cached,
+        )
         tasks.append(asyncio.create_task(worker.run()))
     try:
         yield Hub(project, journal, JournalIntake(journal), runs, inbox, dispatcher)
     finally:
         for task in tasks[:1] if dispatching else []:
             task.cancel()
-        if working:
+        if worker is not None:
             await worker.shutdown()
         await asyncio.gather(*tasks, return_exceptions=True)
         await journal.close()
