@@ -57,12 +57,21 @@ def ask_connections(page: Page) -> None:
     expect(page.get_by_text("the database answers")).to_be_visible(timeout=20_000)
 
 
-def choose_reminder(page: Page) -> None:
-    if page.viewport_size and page.viewport_size["width"] > 1000:
-        expect(page.locator(".cm-content")).to_be_visible(timeout=20_000)
+def see_the_text(page: Page) -> None:
+    expect(page.locator(".cm-content")).to_be_visible(timeout=20_000)
     page.get_by_role("button", name="Show all").click()
-    page.locator('.node[data-path="do[1].fallback[0]"]').click()
-    expect(page.get_by_role("region", name="Fields of")).to_be_visible()
+
+
+def open_form(page: Page) -> None:
+    """The tree's own form, with what holds its starts back."""
+    page.get_by_role("button", name="Drawing").click()
+    page.get_by_role("button", name="Show all").click()
+    page.locator('.node[data-path="do"]').click()
+    form = page.get_by_role("region", name="Fields of")
+    form.get_by_text("When it starts again, and how often").click()
+    form.get_by_text("rate", exact=True).click()
+    form.get_by_text("When it starts again, and how often").scroll_into_view_if_needed()
+    page.get_by_role("button", name="Show all").click()
 
 
 def try_out(page: Page) -> None:
@@ -83,7 +92,7 @@ def open_approval(page: Page) -> None:
 
 
 def open_change(page: Page) -> None:
-    page.locator("tbody details summary").first.click()
+    page.locator("tbody tr", has_text="approval.approve").locator("summary").click()
 
 
 VIEWS = {
@@ -93,7 +102,8 @@ VIEWS = {
     "events": View("/events", "tbody tr"),
     "event": View("/events/verified-nobody", ".verdict", ("-dark",)),
     "trees": View("/trees", ".tree-line"),
-    "tree": View("/trees/user-onboarding", ".card-node", ("-dark",), choose_reminder),
+    "tree": View("/trees/user-onboarding", ".card-node", ("-dark",), see_the_text),
+    "form": View("/trees/user-onboarding", ".card-node", (), open_form),
     "trial": View("/trees/user-onboarding", ".card-node", (), try_out),
     "approvals": View("/approvals", ".lines li", ("-phone",)),
     "approval": View("/approvals", ".lines li", ("-dark", "-phone"), open_approval),

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.hub_process import ROOT, HubProcess
-from tests.ui.actions import card, sign_up
+from tests.ui.actions import card, request_deploy, sign_in, sign_up, user
 
 AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = {
@@ -25,6 +25,7 @@ VIEWS = {
     "connections": ("/connections", "shop"),
     "approvals": ("/approvals", "Waiting"),
     "decided": ("/approvals?status=decided", "Decided"),
+    "audit": ("/audit", "Outcome"),
     "nothing": ("/runs?key=none", "No run fits these filters"),
 }
 
@@ -49,6 +50,8 @@ def faults(page: Page) -> list[str]:
 
 @pytest.fixture(scope="module")
 def run(hub: HubProcess) -> str:
+    # So that the audit log says something, too.
+    user(hub, "viewer")
     return sign_up(hub, "axe1")
 
 
@@ -86,6 +89,26 @@ def test_axe_on_what_opens(page: Page, run: str) -> None:
     page.goto("/events/signed-axe1")
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_role("dialog").locator(".plan li")).to_have_count(1)
+    assert faults(page) == []
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: `make setup` does that")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_on_signing_in_and_on_what_an_approver_sees(
+    elsewhere: Page, hub: HubProcess, theme: str
+) -> None:
+    page = elsewhere
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+    page.goto("/")
+    expect(page.get_by_label("Password")).to_be_visible()
+    assert faults(page) == []
+    deploy = request_deploy(hub, f"axe-{theme}")
+    sign_in(page, user(hub, "approver"), "/runs")
+    expect(page.get_by_role("main")).to_contain_text("This is not for you to see")
+    assert faults(page) == []
+    page.goto("/approvals?of=all")
+    page.get_by_role("link").filter(has_text=deploy).click()
+    expect(page.get_by_role("main")).to_contain_text("You are not asked")
     assert faults(page) == []
 
 

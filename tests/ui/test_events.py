@@ -7,7 +7,17 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.hub_process import HubProcess
-from tests.ui.actions import sign_up
+from tests.ui.actions import sign_up, until_waiting
+
+PARCELS = """
+tree: parcels
+events:
+  ordered: {webhook: app, where: event.type == "parcel.ordered", key: event.data.order}
+  shipped: {webhook: app, where: event.type == "parcel.shipped", key: event.data.parcel}
+start: ordered
+do:
+  - wait_for: {event: shipped, match: event.data.parcel}
+"""
 
 
 def test_why_an_event_reached_nobody(hub: HubProcess, page: Page) -> None:
@@ -26,6 +36,30 @@ def test_why_an_event_reached_nobody(hub: HubProcess, page: Page) -> None:
     expect(why).to_contain_text('event.type is "user.email_verified"')
     misses = page.locator(".panel", has_text="Near misses")
     expect(misses.get_by_role("link", name="user-onboarding/near1")).to_be_visible()
+
+
+def test_an_event_by_its_value_leads_to_the_run_that_had_it(hub: HubProcess, page: Page) -> None:
+    (hub.project / "trees" / "parcels.yaml").write_text(PARCELS)
+    hub.until(
+        lambda: "parcels" in [one["name"] for one in hub.get("/api/trees")["items"]], "the tree"
+    )
+    ordered = {"order": "p1", "parcel": "s-17"}
+    hub.post("/hooks/app", {"id": "ordered-p1", "type": "parcel.ordered", "data": ordered})
+    until_waiting(hub, "parcels/p1", "shipped")
+    for parcel in ("s-17", "s-18"):
+        event = {"id": f"shipped-{parcel}", "type": "parcel.shipped", "data": {"parcel": parcel}}
+        hub.post("/hooks/app", event)
+    hub.until(lambda: hub.run("parcels/p1").get("status") == "succeeded", "the run to go on")
+    page.goto("/events/shipped-s-18")
+    why = page.locator(".panel", has_text="What became of it, and why")
+    expect(why).to_contain_text("by the value s-18")
+    expect(why).to_contain_text("no run has had it")
+    page.goto("/events/shipped-s-17")
+    expect(why).to_contain_text("by the value s-17")
+    why.get_by_role("link", name="parcels/p1").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("p1")
+    page.goto("/runs/~match/parcels/shipped-0123456789/s-17")
+    expect(page.get_by_role("main")).to_contain_text("This is no run")
 
 
 def test_replay_says_first_what_it_would_do(hub: HubProcess, page: Page) -> None:

@@ -54,7 +54,7 @@ export function AuditView({ query }: { query: URLSearchParams }) {
             Every change by a person or a token is written here before it is done.
           </Empty>
         ) : (
-          <div className="table-wrap">
+          <div className="table-wrap audit">
             <table>
               <thead>
                 <tr>
@@ -91,7 +91,9 @@ function Row({ entry }: { entry: AuditRecord }) {
         <strong>{entry.action}</strong> <span className="soft">{entry.object}</span>
         {hasMore && (
           <details>
-            <summary className="soft small">before and after</summary>
+            <summary className="soft small">
+              {entry.before === null ? "with what" : "before and after"}
+            </summary>
             {entry.before !== null && <JsonView value={entry.before} label="before" />}
             {entry.after !== null && <JsonView value={entry.after} label="after" />}
           </details>
