@@ -39,13 +39,13 @@ BENCHMARKS: dict[str, float] = {
     "resume": 5,
     "plain": 5,
     "starts": 5,
-    "waits": 6,
+    "waits": 9,
     "growth": 5,
     "kafka": 5,
     "page": 4,
     "approvals": 4,
-    "faults": 12,
-    "rolling": 4,
+    "faults": 6,
+    "rolling": 7,
 }
 """The benchmarks in their order, each with the minutes after which it is given up."""
 

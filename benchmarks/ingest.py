@@ -50,7 +50,7 @@ async def measure(bench: Bench) -> None:
         seconds = 1.0 if bench.quick else 1.5
         durable = [name for name in urls if name != "no journal"]
         for connections in (1, 16, 64, 256):
-            count = 5 if connections == 64 else 2
+            count = 4 if connections == 64 else 2
             async for side in bench.rounds(*urls, count=count):
                 if side.name == "SQLite, dispatching" and connections != 64:
                     continue

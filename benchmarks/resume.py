@@ -31,7 +31,7 @@ _SIGNAL = "bare signal"
 
 
 async def measure(bench: Bench) -> None:
-    count = 20 if bench.quick else 60
+    count = 20 if bench.quick else 48
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(listening())
         project = order_project(bench.folder / "project")
@@ -72,7 +72,7 @@ async def measure(bench: Bench) -> None:
             "hub, from Kafka": from_kafka,
         }
         orders["hub, from Kafka"] = orders["hub"]
-        async for side in bench.rounds(*ways, count=5):
+        async for side in bench.rounds(*ways, count=4):
             keys = orders[side.name].keys(count // 4 if "Kafka" in side.name else count)
             for key in keys:
                 await orders[side.name].place(key)

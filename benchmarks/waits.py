@@ -32,7 +32,7 @@ async def measure(bench: Bench) -> None:
         counts = (0, *map(int, os.environ["BENCH_WAITS"].split(",")))
     elif not bench.quick:
         bench.skip("50,000 waiting runs; BENCH_WAITS=1000,10000,50000 measures them (10 minutes)")
-    seconds = 5.0 if bench.quick else 20.0
+    seconds = 5.0 if bench.quick else 15.0
     cpu: dict[str, dict[int, float]] = {}
     memory: dict[str, dict[int, float]] = {}
     rates = []
@@ -51,11 +51,11 @@ async def measure(bench: Bench) -> None:
                 rates.append((count - there) / (time.perf_counter() - began))
                 there = count
             bench.say(f"{count:,} runs wait; watching for {seconds:.0f} s")
-            await asyncio.sleep(2 if bench.quick else 10)
+            await asyncio.sleep(2 if bench.quick else 5)
             for name, (part, size) in (await _at_rest(hub, seconds)).items():
                 cpu.setdefault(name, {})[count] = part
                 memory.setdefault(name, {})[count] = size
-        resumed = [await orders.whole(key) for key in orders.keys(10 if bench.quick else 50)]
+        resumed = [await orders.whole(key) for key in orders.keys(10 if bench.quick else 30)]
         pool.close()
     ticking: dict[int, tuple[float, float, float]] = {}
     for count in counts[1:]:
@@ -156,7 +156,7 @@ async def _place(orders: Orders, count: int) -> None:
 
 async def _all_wait(client: Client, orders: Orders, count: int) -> None:
     """Until all are there, and nothing is left of their first tasks in the server's queue."""
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(360):
         while (await client.count_workflows(_WAITING)).count < count:
             await asyncio.sleep(0.25)
         # What waits there is done in order: one that comes last ends last.

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--seconds", type=float, default=30, help="of load, for each journal; the long form is 120"
+        "--seconds", type=float, default=20, help="of load, for each journal; the long form is 120"
     )
     parser.add_argument("--seed", type=int, help="what is sent, and killed when; else a new one")
     parser.add_argument("--rate", type=float, default=12, help="orders a second, about")
