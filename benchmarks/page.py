@@ -148,7 +148,7 @@ async def _one_round(page: Any, url: str, frames: dict[str, list[list[float]]]) 
     await page.wait_for_timeout(500)
     async with watched("open"):
         await link.click()
-        await page.locator(".card-node").nth(20).wait_for()
+        await page.locator(".card-node").nth(10).wait_for()
         await page.locator(".cm-line").first.wait_for()
         await page.wait_for_timeout(1000)
     box = await page.locator(".canvas-plane").bounding_box()
@@ -160,10 +160,10 @@ async def _one_round(page: Any, url: str, frames: dict[str, list[list[float]]]) 
     async with watched("zoom"):
         await page.keyboard.down("Control")
         for step in range(30):
-            await page.mouse.wheel(0, 60 if step < 15 else -60)
+            await page.mouse.wheel(0, 120 if step < 15 else -120)
             await page.wait_for_timeout(16)
         await page.keyboard.up("Control")
-    card = page.locator('.node[data-path="do[24].fallback[0]"]')
+    card = page.locator('.node[data-id="do[24].fallback[0]"]')
     async with watched("show all"):
         await page.get_by_role("button", name="Show all").click()
         await page.wait_for_timeout(500)

@@ -66,7 +66,7 @@ def open_form(page: Page) -> None:
     """The tree's own form, with what holds its starts back."""
     page.get_by_role("button", name="Drawing").click()
     page.get_by_role("button", name="Show all").click()
-    page.locator('.node[data-path="do"]').click()
+    page.locator('.node[data-id="do"]').click()
     form = page.get_by_role("region", name="Fields of")
     form.get_by_text("When it starts again, and how often").click()
     form.get_by_text("rate", exact=True).click()

@@ -91,7 +91,7 @@ def until_waiting(hub: HubProcess, run: str, what: str) -> None:
 
 def card(page: Page, path: str) -> Locator:
     """The card of the node of that path on the canvas."""
-    return page.locator(f'.node[data-path="{path}"]')
+    return page.locator(f'.node[data-id="{path}"]')
 
 
 def choose(page: Page, path: str) -> None:

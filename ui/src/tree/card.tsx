@@ -1,64 +1,109 @@
 /** One node as a card. The smaller it is drawn, the less it tells. */
 
+import type { Node, NodeProps } from "@xyflow/react";
 import { memo } from "react";
 import { Icon } from "../parts/icons";
 import { StatusSign, toneOf, wordOf } from "../parts/status";
 import { Countdown } from "../parts/time";
+import { type Detail, useDetail } from "./detail";
 import { iconOf } from "./kinds";
+import { CARD, type Placed } from "./layout";
 import { isSameMark, type Mark } from "./mark";
 import type { OutlineNode } from "./outline";
-import type { Detail } from "./viewport";
 
-export interface CardProps {
+export interface CardData extends Record<string, unknown> {
   node: OutlineNode;
   mark: Mark;
-  x: number;
-  y: number;
-  detail: Detail;
   isRoot: boolean;
-  isSelected: boolean;
-  /** Where Tab leads to; from there the arrow keys go on. */
-  isEntry: boolean;
   isDropTarget: boolean;
   isDraggable: boolean;
   isFound: boolean;
+}
+
+export type CardNode = Node<CardData, "card">;
+
+export interface Standing {
+  isSelected: boolean;
+  /** Where Tab leads to; from there the arrow keys go on. */
+  isEntry: boolean;
   /** The id of what says how one walks on. */
   help: string;
 }
 
-export const Card = memo(function Card(props: CardProps) {
-  const { node, mark, x, y, detail, isRoot, isSelected } = props;
-  return (
-    <div
-      className="node"
-      data-path={node.path}
-      style={{ transform: `translate(${x}px, ${y}px)` }}
-      role="group"
-      aria-roledescription="node"
-      aria-label={described(node, mark)}
-      aria-describedby={props.help}
-      aria-current={isSelected ? "true" : undefined}
-      tabIndex={props.isEntry ? 0 : -1}
-    >
+/** Nothing is joined by hand, so there is nothing to be measured either. */
+export const NO_HANDLES: never[] = [];
+
+/** A card as a node of React Flow. What looks as before is what it was, and is not drawn again. */
+export function cardOf(
+  { node, x, y }: Placed,
+  data: CardData,
+  { isSelected, isEntry, help }: Standing,
+  before: CardNode | undefined,
+): CardNode {
+  const isSame = before !== undefined && isSameData(before.data, data);
+  if (
+    isSame &&
+    before.position.x === x &&
+    before.position.y === y &&
+    before.selected === isSelected &&
+    before.dragging === (isSelected || isEntry)
+  ) {
+    return before;
+  }
+  return {
+    id: node.path,
+    type: "card",
+    position: { x, y },
+    ...CARD,
+    measured: CARD,
+    handles: NO_HANDLES,
+    data: isSame ? before.data : data,
+    className: "node",
+    selected: isSelected,
+    // What the keyboard starts from is there also when it is out of sight: as what is dragged is.
+    dragging: isSelected || isEntry,
+    ariaRole: "group",
+    ariaLabel: described(node, data.mark),
+    domAttributes: {
+      "aria-current": isSelected ? "true" : undefined,
+      "aria-describedby": help,
+      tabIndex: isEntry ? 0 : -1,
+    },
+  };
+}
+
+export const Card = memo(
+  function Card({ data, selected }: NodeProps<CardNode>) {
+    const detail = useDetail();
+    const { node, mark, isDraggable } = data;
+    return (
       <div
-        className={[
-          "card-node",
-          `tells-${detail}`,
-          mark.status ? `tone-${toneOf(mark.status)} is-${mark.status}` : `group-${node.group}`,
-          isSelected ? "selected" : "",
-          mark.fault ? `fault-${mark.fault.severity}` : "",
-          props.isDropTarget ? "drop" : "",
-          props.isFound ? "found" : "",
-        ].join(" ")}
-        draggable={props.isDraggable}
+        className={looksOf(data, selected, detail)}
+        draggable={isDraggable}
         title={mark.fault?.message ?? (detail === "all" ? undefined : described(node, mark))}
       >
-        {detail === "all" && <Whole node={node} mark={mark} isRoot={isRoot} />}
+        {detail === "all" && <Whole node={node} mark={mark} isRoot={data.isRoot} />}
         {detail === "name" && <span className="card-name clip">{node.label}</span>}
       </div>
-    </div>
-  );
-}, isSame);
+    );
+  },
+  (one, other) => one.data === other.data && one.selected === other.selected,
+);
+
+/** The classes of a card. `nopan`: where it can be taken along, it is that, not the ground, that moves. */
+export function looksOf(data: CardData, isSelected: boolean, detail: Detail): string {
+  const { node, mark } = data;
+  return [
+    "card-node",
+    `tells-${detail}`,
+    mark.status ? `tone-${toneOf(mark.status)} is-${mark.status}` : `group-${node.group}`,
+    isSelected ? "selected" : "",
+    mark.fault ? `fault-${mark.fault.severity}` : "",
+    data.isDropTarget ? "drop" : "",
+    data.isFound ? "found" : "",
+    data.isDraggable ? "nopan" : "",
+  ].join(" ");
+}
 
 function Whole({ node, mark, isRoot }: { node: OutlineNode; mark: Mark; isRoot: boolean }) {
   return (
@@ -96,15 +141,10 @@ function Whole({ node, mark, isRoot }: { node: OutlineNode; mark: Mark; isRoot: 
 }
 
 /** A tree that is read anew has new nodes: those that look the same are not drawn again. */
-function isSame(one: CardProps, other: CardProps): boolean {
+function isSameData(one: CardData, other: CardData): boolean {
   const [a, b] = [one.node, other.node];
   return (
-    one.x === other.x &&
-    one.y === other.y &&
-    one.detail === other.detail &&
     one.isRoot === other.isRoot &&
-    one.isSelected === other.isSelected &&
-    one.isEntry === other.isEntry &&
     one.isDropTarget === other.isDropTarget &&
     one.isDraggable === other.isDraggable &&
     one.isFound === other.isFound &&
@@ -119,7 +159,7 @@ function isSame(one: CardProps, other: CardProps): boolean {
   );
 }
 
-function described(node: OutlineNode, mark: Mark): string {
+export function described(node: OutlineNode, mark: Mark): string {
   return [
     node.slot,
     node.label,

@@ -4,15 +4,24 @@
  */
 
 import type { OutlineNode } from "./outline";
-import type { Box } from "./viewport";
 
 export type Direction = "across" | "down";
 
-export interface Placed {
-  node: OutlineNode;
-  parent: OutlineNode | null;
+export interface Point {
   x: number;
   y: number;
+}
+
+export interface Box {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+export interface Placed extends Point {
+  node: OutlineNode;
+  parent: OutlineNode | null;
 }
 
 /** The size of a card. */
@@ -66,17 +75,13 @@ export function layout(roots: OutlineNode[], direction: Direction): Placed[] {
   return placed;
 }
 
-export function boxOf({ x, y }: Placed): Box {
-  return { left: x, top: y, right: x + CARD.width, bottom: y + CARD.height };
-}
-
 /** The box around all of them. */
 export function boxAround(placed: Placed[]): Box {
   const box = { left: 0, top: 0, right: 1, bottom: 1 };
-  placed.forEach((one, index) => {
-    const { left, top, right, bottom } = boxOf(one);
-    box.left = index ? Math.min(box.left, left) : left;
-    box.top = index ? Math.min(box.top, top) : top;
+  placed.forEach(({ x, y }, index) => {
+    const [right, bottom] = [x + CARD.width, y + CARD.height];
+    box.left = index ? Math.min(box.left, x) : x;
+    box.top = index ? Math.min(box.top, y) : y;
     box.right = index ? Math.max(box.right, right) : right;
     box.bottom = index ? Math.max(box.bottom, bottom) : bottom;
   });

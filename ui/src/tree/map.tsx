@@ -1,12 +1,17 @@
-/** The whole drawing in a corner, with what is in sight of it; where one presses, one is led to. */
+/**
+ * The whole drawing in a corner, with what is in sight of it; where one presses, one is led to. All
+ * cards of one colour are one path: React Flow's own map has a component for each card, which is
+ * the most of what going near and far costs.
+ */
 
-import { memo, type PointerEvent, useEffect, useRef } from "react";
+import { Panel, useStore } from "@xyflow/react";
+import { memo, type PointerEvent, useMemo } from "react";
 import { toneOf } from "../parts/status";
-import { CARD, type Placed } from "./layout";
+import { type Box, CARD, type Placed, type Point } from "./layout";
 import type { Mark } from "./mark";
-import type { Box, Viewport } from "./viewport";
 
 const EDGE = 8;
+/** Pixels of what is in sight at least. */
 const LEAST = 8;
 
 /** A map has about the shape of what it shows. */
@@ -17,95 +22,112 @@ function sizeFor({ left, top, right, bottom }: Box): [number, number] {
 }
 
 export const TreeMap = memo(function TreeMap({
-  viewport,
   placed,
   marks,
   whole,
+  onPoint,
+  onZoom,
 }: {
-  viewport: Viewport;
   placed: Placed[];
   marks: Map<string, Mark> | undefined;
   whole: Box;
+  /** Called with the point of the drawing that one presses. */
+  onPoint: (point: Point) => void;
+  onZoom: (factor: number) => void;
 }) {
-  const sight = useRef<SVGPathElement>(null);
-  const frame = useRef<SVGPathElement>(null);
   const [width, height] = sizeFor(whole);
   const scale = Math.min(
     (width - 2 * EDGE) / (whole.right - whole.left),
     (height - 2 * EDGE) / (whole.bottom - whole.top),
   );
-  const left = (width - (whole.left + whole.right) * scale) / 2;
-  const top = (height - (whole.top + whole.bottom) * scale) / 2;
-  useEffect(() => {
-    function follow() {
-      const seen = viewport.seen();
-      const [x, right] = within(seen.left * scale + left, seen.right * scale + left, width);
-      const [y, bottom] = within(seen.top * scale + top, seen.bottom * scale + top, height);
-      const hole = `M${x} ${y}V${bottom}H${right}V${y}z`;
-      sight.current?.setAttribute("d", `M0 0H${width}V${height}H0z${hole}`);
-      frame.current?.setAttribute("d", hole);
-    }
-    follow();
-    return viewport.onMove(follow);
-  }, [viewport, scale, left, top, width, height]);
+  // The point of the drawing that is in the map's corner.
+  const left = (whole.left + whole.right - width / scale) / 2;
+  const top = (whole.top + whole.bottom - height / scale) / 2;
 
   function lead(event: PointerEvent<SVGSVGElement>) {
     if (event.buttons !== 1) return;
     const box = event.currentTarget.getBoundingClientRect();
     event.currentTarget.setPointerCapture(event.pointerId);
-    viewport.centre(
-      {
-        x: (event.clientX - box.left - left) / scale,
-        y: (event.clientY - box.top - top) / scale,
-      },
-      viewport.view.zoom,
-      0,
-    );
+    onPoint({
+      x: left + (event.clientX - box.left) / scale,
+      y: top + (event.clientY - box.top) / scale,
+    });
   }
 
   return (
-    <svg
-      className="tree-map"
-      width={width}
-      height={height}
-      role="img"
-      aria-label="The whole tree"
-      onPointerDown={lead}
-      onPointerMove={lead}
-      onWheel={(event) => viewport.zoomBy(event.deltaY > 0 ? 0.87 : 1.15, 0)}
-    >
-      {shapes(placed, marks, scale, left, top).map(([tone, path]) => (
-        <path key={tone} className={`tone-${tone}`} d={path} />
-      ))}
-      <path className="sight" ref={sight} fillRule="evenodd" />
-      <path className="frame" ref={frame} />
-    </svg>
+    <Panel position="bottom-right" className="tree-map">
+      <svg
+        width={width}
+        height={height}
+        viewBox={`${left} ${top} ${width / scale} ${height / scale}`}
+        role="img"
+        aria-label="The whole tree"
+        onPointerDown={lead}
+        onPointerMove={lead}
+        onWheel={(event) => onZoom(event.deltaY > 0 ? 0.87 : 1.15)}
+      >
+        <Shapes placed={placed} marks={marks} />
+        <Sight
+          left={left}
+          top={top}
+          right={left + width / scale}
+          bottom={top + height / scale}
+          pixel={1 / scale}
+        />
+      </svg>
+    </Panel>
   );
 });
 
-/** What is in sight, on the map, and never so small that it cannot be found. */
-function within(from: number, to: number, size: number): [number, number] {
-  const more = Math.max(0, LEAST - (to - from)) / 2;
-  const start = Math.max(1, Math.min(size - 1 - LEAST, from - more));
-  return [start, Math.max(start + LEAST, Math.min(size - 1, to + more))];
+/** Small rectangles, all of one tone as one path. */
+const Shapes = memo(function Shapes({
+  placed,
+  marks,
+}: {
+  placed: Placed[];
+  marks: Map<string, Mark> | undefined;
+}) {
+  const paths = useMemo(() => {
+    const paths = new Map<string, string>();
+    for (const { node, x, y } of placed) {
+      const tone = toneOf(marks?.get(node.path)?.status ?? "");
+      const one = `M${x} ${y}h${CARD.width}v${CARD.height}h-${CARD.width}z`;
+      paths.set(tone, (paths.get(tone) ?? "") + one);
+    }
+    return [...paths];
+  }, [placed, marks]);
+  return paths.map(([tone, path]) => <path key={tone} className={`tone-${tone}`} d={path} />);
+});
+
+/** What is not in sight, veiled. `pixel`: the length of one on the screen. */
+function Sight({ left, top, right, bottom, pixel }: Box & { pixel: number }) {
+  const hole = useStore(({ transform: [x, y, zoom], width, height }) => {
+    const [west, east] = within(-x / zoom, (width - x) / zoom, left, right, pixel);
+    const [north, south] = within(-y / zoom, (height - y) / zoom, top, bottom, pixel);
+    return `M${west} ${north}V${south}H${east}V${north}z`;
+  });
+  return (
+    <>
+      <path
+        className="sight"
+        fillRule="evenodd"
+        d={`M${left} ${top}H${right}V${bottom}H${left}z${hole}`}
+      />
+      <path className="frame" d={hole} />
+    </>
+  );
 }
 
-/** Small rectangles, all of one tone as one path. */
-function shapes(
-  placed: Placed[],
-  marks: Map<string, Mark> | undefined,
-  scale: number,
-  left: number,
-  top: number,
-): [string, string][] {
-  const paths = new Map<string, string>();
-  const width = Math.max(1.2, CARD.width * scale);
-  const height = Math.max(0.6, CARD.height * scale);
-  for (const { node, x, y } of placed) {
-    const tone = toneOf(marks?.get(node.path)?.status ?? "");
-    const at = `M${(x * scale + left).toFixed(1)} ${(y * scale + top).toFixed(1)}`;
-    const one = `${at}h${width.toFixed(1)}v${height.toFixed(1)}h-${width.toFixed(1)}z`;
-    paths.set(tone, (paths.get(tone) ?? "") + one);
-  }
-  return [...paths];
+/** What is in sight, on the map, and never so small that it cannot be found. */
+function within(
+  from: number,
+  to: number,
+  start: number,
+  end: number,
+  pixel: number,
+): [number, number] {
+  const least = LEAST * pixel;
+  const more = Math.max(0, least - (to - from)) / 2;
+  const first = Math.max(start + pixel, Math.min(end - pixel - least, from - more));
+  return [first, Math.max(first + least, Math.min(end - pixel, to + more))];
 }
