@@ -138,6 +138,7 @@ async def experiment(
         "HUB_DRAIN_TIMEOUT": "10s",
         **({"HUB_JOURNAL_URL": store.url} if store is not None else {}),
     }
+    url = store.url if store is not None else str(project / ".hub" / "journal.db")
     # Several processes share a journal in PostgreSQL; one in a file is one process's own.
     serving = [_serving(n, project, env) for n in range(2 if store is not None else 1)]
     working = [HubProcess("worker", f"worker-{n}", project, env) for n in range(workers)]
@@ -158,6 +159,7 @@ async def experiment(
             for one in serving:
                 await one.until_up()
             await _until_used(load, sink, _PATIENCE + signals / 20)
+            await _until_marked(url)
             await asyncio.sleep(_QUIET)
         finally:
             for task in (sending, telling):
@@ -166,7 +168,6 @@ async def experiment(
         audit = _audit(database, seed, load, sink, parts)
         for one in (*serving, *working):
             await one.stop()
-        url = store.url if store is not None else str(project / ".hub" / "journal.db")
         journal = await Journal.open(url)
         counts = await journal.counts()
         await journal.close()
@@ -224,6 +225,17 @@ async def _kill_at_random(parts: list[Part], rng: random.Random, end: float) -> 
             # It may have ended by itself, as one does that is never told that its server is back.
             if isinstance(other, HubProcess) and other.has_ended:
                 await other.start()
+
+
+async def _until_marked(url: str) -> None:
+    """Until the journal has the marks of all deliveries, which come after their effects."""
+    journal = await Journal.open(url)
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while (await journal.counts())["accepted"] and time.monotonic() < deadline:
+            await asyncio.sleep(0.2)
+    finally:
+        await journal.close()
 
 
 async def _until_used(load: Load, sink: Sink, patience: float) -> None:

