@@ -382,7 +382,7 @@ async def _measure(bench: Bench) -> None:
             temporal=temporal.address,
             processes=counts,
             rounds=1 if bench.quick else 2,
-            per_second=5 if bench.quick else 10,
+            per_second=5 if bench.quick else 6,
             say=bench.say,
         )
     shown = asdict(report)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -57,6 +58,21 @@ _HAD = "an earlier run of the key had the event already"
 _REACHED = ("started", "delivered", "buffered", "duplicate")
 
 
+@dataclass(eq=False)
+class _Turn:
+    """One event's delivery to one run or key, in its lane."""
+
+    entry: Entry
+    event: Event
+    matches: Sequence[Match]
+    router: Router
+    records: list[DeliveryRecord] | None = None
+    """What came of it, where a later event had to see to it first."""
+
+    def may_start(self, run_id: str) -> bool:
+        return any(_may_start(match, run_id) for match in self.matches)
+
+
 class Dispatcher:
     """Dispatches for one process. `owner` names it among those that share a journal.
 
@@ -86,6 +102,10 @@ class Dispatcher:
         self._limit = in_flight
         self._events: set[asyncio.Task[None]] = set()
         self._lanes: dict[str, asyncio.Task[list[DeliveryRecord]]] = {}
+        self._in_line: dict[_Turn, None] = {}
+        """The turns that have not come yet, in the order in which the events were taken up."""
+        self._begun: dict[int, set[str]] = {}
+        """Of the events under way, by their numbers: the runs at which their turn has come."""
         self._kept: dict[str, float] = {}
         self._parallel: dict[str, dict[str, None]] = {}
         self._circuit = Circuit(Pace(in_flight))
@@ -181,22 +201,23 @@ class Dispatcher:
                 with suppress(ExpressionError):
                     held = Delivery(event=event, trigger=entry.trigger)
                     name = gate_of(tree, matches[0].key, held)[0]
-            lane = asyncio.create_task(
-                self._deliver(self._lanes.get(name), entry, event, matches, router)
-            )
+            turn = _Turn(entry, event, matches, router)
+            self._in_line[turn] = None
+            lane = asyncio.create_task(self._deliver(self._lanes.get(name), turn))
             self._lanes[name] = lane
             lane.add_done_callback(partial(self._leave, name))
             deliveries.append(lane)
         task = asyncio.create_task(self._settle(entry, deliveries, failed))
         self._events.add(task)
-        task.add_done_callback(self._finished)
+        task.add_done_callback(partial(self._finished, entry))
 
     def _leave(self, name: str, task: asyncio.Task[list[DeliveryRecord]]) -> None:
         if self._lanes.get(name) is task:
             del self._lanes[name]
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, entry: Entry, task: asyncio.Task[None]) -> None:
         self._events.discard(task)
+        self._begun.pop(entry.seq, None)
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("an event could not be settled", exc_info=error)
@@ -228,16 +249,17 @@ class Dispatcher:
                 await asyncio.sleep(1)
 
     async def _deliver(
-        self,
-        before: asyncio.Task[list[DeliveryRecord]] | None,
-        entry: Entry,
-        event: Event,
-        matches: Sequence[Match],
-        router: Router,
+        self, before: asyncio.Task[list[DeliveryRecord]] | None, turn: _Turn
     ) -> list[DeliveryRecord]:
-        if before is not None:
-            await asyncio.wait([before])
-        match = matches[0]
+        try:
+            if before is not None:
+                await asyncio.wait([before])
+        finally:
+            self._in_line.pop(turn, None)
+        self._begun.setdefault(turn.entry.seq, set()).add(turn.matches[0].run_id or "")
+        if turn.records is not None:
+            return turn.records
+        entry, event, match = turn.entry, turn.event, turn.matches[0]
         with (
             span(
                 f"deliver {match.tree}",
@@ -256,19 +278,16 @@ class Dispatcher:
             ),
         ):
             try:
-                records = await self._circuit.call(
-                    partial(self._attempt, entry, event, matches, router)
-                )
+                records = await self._circuit.call(partial(self._attempt, turn))
             except Undeliverable as error:
                 records = [_record(match, "failed", error.message)]
             if delivering is not None:
                 delivering.set_attribute("hub.outcome", [record.outcome for record in records])
             return records
 
-    async def _attempt(
-        self, entry: Entry, event: Event, matches: Sequence[Match], router: Router
-    ) -> list[DeliveryRecord]:
+    async def _attempt(self, turn: _Turn) -> list[DeliveryRecord]:
         """Make one delivery; every step of it may be made again. Raises `Unreachable`."""
+        entry, event, matches, router = turn.entry, turn.event, turn.matches, turn.router
         match = matches[0]
         assert match.run_id is not None
         delivery = Delivery(
@@ -372,14 +391,23 @@ class Dispatcher:
                 return _record(match, "delivered")
 
     async def _earlier_start(self, entry: Entry, run_id: str, router: Router) -> None:
-        """Wait while an earlier event that may start the run is with another process.
+        """Wait while an earlier event that may start the run has not had its turn.
 
-        That may be a slow one, or one that died with it, whose lease has to end first.
+        It may be with another process: a slow one, or one that died with it, whose lease has to end
+        first. Once given back, it may come to this process, and stand in line behind this event.
         """
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while asyncio.get_running_loop().time() < deadline:
-            earlier = await self._journal.of_others_before(entry.seq, self._owner)
-            if not any(_may_start(one, run_id, router) for one in earlier):
+            starts = {
+                one.seq
+                for one in await self._journal.open_before(entry.seq)
+                if run_id not in self._begun.get(one.seq, ()) and _starts(one, run_id, router)
+            }
+            behind = [t for t in self._in_line if t.entry.seq in starts and t.may_start(run_id)]
+            for turn in behind:
+                if turn.records is None:
+                    turn.records = await self._attempt(turn)
+            if starts <= {turn.entry.seq for turn in behind}:
                 return
             await asyncio.sleep(_LOOK_AGAIN)
 
@@ -479,12 +507,13 @@ class Dispatcher:
             self._kept[hash_] = now
 
 
-def _may_start(entry: Entry, run_id: str, router: Router) -> bool:
-    event = original(entry.event)
-    return any(
-        match.run_id == run_id and (match.outcome == "start" or match.early is not None)
-        for match in wanted(entry.event, router.route(entry.trigger, event))
-    )
+def _starts(entry: Entry, run_id: str, router: Router) -> bool:
+    matches = wanted(entry.event, router.route(entry.trigger, original(entry.event)))
+    return any(_may_start(match, run_id) for match in matches)
+
+
+def _may_start(match: Match, run_id: str) -> bool:
+    return match.run_id == run_id and (match.outcome == "start" or match.early is not None)
 
 
 def _lane(match: Match) -> str:

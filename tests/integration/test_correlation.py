@@ -17,6 +17,7 @@ import pytest
 from hub.errors import Unreachable
 from hub.event import Event
 from hub.links import Links
+from hub.routing.dispatcher import _Turn
 from hub.routing.housekeeping import forget_definitions
 from hub.routing.journal import DeliveryRecord, Entry
 from hub.routing.router import Router
@@ -55,7 +56,7 @@ async def attempted(hub: Hub, entry: Entry) -> DeliveryRecord:
     """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
     router = hub.dispatcher._router()
     matches = router.route(entry.trigger, entry.event)
-    (record,) = await hub.dispatcher._deliver(None, entry, entry.event, matches, router)
+    (record,) = await hub.dispatcher._deliver(None, _Turn(entry, entry.event, matches, router))
     return record
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from hub.routing.dispatcher import _Turn
 from hub.routing.journal import DeliveryRecord, Entry
 from hub.run import Delivery
 from hub.temporal.dev_server import DevServer
@@ -44,7 +45,7 @@ async def attempted(hub: Hub, entry: Entry) -> DeliveryRecord:
     """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
     router = hub.dispatcher._router()
     matches = router.route(entry.trigger, entry.event)
-    (record,) = await hub.dispatcher._attempt(entry, entry.event, matches, router)
+    (record,) = await hub.dispatcher._attempt(_Turn(entry, entry.event, matches, router))
     return record
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from hub.routing.dispatcher import _Turn
 from hub.routing.explain import explain
 from hub.routing.journal import DeliveryRecord, Entry
 from hub.run import RunState
@@ -76,7 +77,7 @@ async def attempted(hub: Hub, entry: Entry) -> DeliveryRecord:
     """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
     router = hub.dispatcher._router()
     matches = router.route(entry.trigger, entry.event)
-    (record,) = await hub.dispatcher._deliver(None, entry, entry.event, matches, router)
+    (record,) = await hub.dispatcher._deliver(None, _Turn(entry, entry.event, matches, router))
     return record
 
 

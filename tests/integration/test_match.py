@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 
 from hub.errors import HubError
 from hub.event import Event
+from hub.routing.dispatcher import _Turn
 from hub.routing.explain import explain, told
 from hub.routing.journal import DeliveryRecord, Entry
 from hub.routing.router import Router
@@ -88,7 +89,7 @@ async def attempted(hub: Hub, entry: Entry) -> DeliveryRecord:
     """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
     matches = hub.dispatcher._router().route(entry.trigger, entry.event)
     (record,) = await hub.dispatcher._deliver(
-        None, entry, entry.event, matches, hub.dispatcher._router()
+        None, _Turn(entry, entry.event, matches, hub.dispatcher._router())
     )
     return record
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.routing.dispatcher import _Turn
 from hub.routing.journal import Entry
 from hub.temporal.dev_server import DevServer
 from tests.parts import Hub, eventually, hub_of, write_project
@@ -123,7 +124,7 @@ async def test_a_restart_told_twice_is_one_restart(tmp_path: Path, server: DevSe
         first, second = await hub.journal.pending(0, 2, owner="me", lease=_LEASE)
         for entry in (first, second, second):
             matches = router.route("app", entry.event)
-            (record,) = await hub.dispatcher._attempt(entry, entry.event, matches, router)
+            (record,) = await hub.dispatcher._attempt(_Turn(entry, entry.event, matches, router))
             assert record.outcome == "started"
 
         async def begun_again() -> bool:
@@ -132,7 +133,7 @@ async def test_a_restart_told_twice_is_one_restart(tmp_path: Path, server: DevSe
 
         await eventually(begun_again)
         matches = router.route("app", second.event)
-        await hub.dispatcher._attempt(second, second.event, matches, router)
+        await hub.dispatcher._attempt(_Turn(second, second.event, matches, router))
 
         async def told() -> list[str]:
             state = await hub.runs.show(hub.run_id("u1"))
@@ -205,7 +206,7 @@ async def test_a_start_that_is_told_again_after_its_run_ended_starts_nothing(
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
         router = hub.dispatcher._router()
         matches = router.route("app", entry.event)
-        (record,) = await hub.dispatcher._attempt(entry, entry.event, matches, router)
+        (record,) = await hub.dispatcher._attempt(_Turn(entry, entry.event, matches, router))
         assert record.outcome == "started"
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
 
@@ -239,6 +240,6 @@ async def test_a_restart_that_is_told_again_after_its_run_ended_starts_nothing(
         hub.dispatcher._began = datetime.now(UTC)
         router = hub.dispatcher._router()
         matches = router.route("app", second.event)
-        (record,) = await hub.dispatcher._attempt(second, second.event, matches, router)
+        (record,) = await hub.dispatcher._attempt(_Turn(second, second.event, matches, router))
         assert record.outcome == "started"
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended

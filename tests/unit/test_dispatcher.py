@@ -159,3 +159,64 @@ async def test_away_and_back(journal: Journal) -> None:
     assert not dispatcher.is_cut_off
     await dispatcher.drain()
     task.cancel()
+
+
+WAITING = load_tree("""
+tree: waiting
+events:
+  go: {webhook: app, where: event.type == "go", key: event.data.user}
+  paid: {webhook: app, where: event.type == "paid", key: event.data.user}
+start: go
+do: [{wait_for: paid}]
+""")
+
+
+class Waiting(MemoryRuns):
+    """Runs that take an event only once they are started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+        self.asked = 0
+
+    async def start(self, start: Start) -> Started:
+        self.told.append(start.delivery.event.id)
+        return "started"
+
+    async def deliver(self, run_id: str, delivery: Delivery) -> bool:
+        self.asked += 1
+        if not self.told:
+            return False
+        self.told.append(delivery.event.id)
+        return True
+
+
+async def test_a_start_that_another_process_gave_back_goes_before_what_waits_for_it(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """It comes to the process in which the later event stands already, and so behind that one."""
+
+    async def nothing_new() -> None:
+        return
+
+    def event(kind: str) -> Event:
+        return Event(id=kind, source="/t", type=kind, data={"user": "u"})
+
+    place, router = Waiting(), Router([WAITING])
+    await journal.append("app", [event("go")])
+    dying = await Journal.open(str(tmp_path / "journal.db"))
+    (held,) = await dying.pending(0, 1, owner="dying", lease=timedelta(seconds=60))
+    assert held.id == "go"
+    await journal.append("app", [event("paid")])
+    dispatcher = Dispatcher(journal, place, lambda: router, owner="b", catch_up=nothing_new)
+    task = asyncio.create_task(dispatcher.run())
+    await until(lambda: place.asked)
+    await dying.release("dying")
+    await dying.close()
+    await until(lambda: len(place.told) >= 2)
+    await dispatcher.drain()
+    task.cancel()
+    assert place.told == ["go", "paid"]
+    for kind in ("go", "paid"):
+        entry = await journal.get(kind)
+        assert [d.outcome for d in entry.deliveries] == ["started" if kind == "go" else "delivered"]

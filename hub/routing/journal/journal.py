@@ -196,11 +196,11 @@ class Journal:
     async def _submit_claim(self, claim: Claim) -> Sequence[tuple[Entry, int]]:
         return await self._writer.submit(self._leases, claim, rows=max(1, claim.limit))
 
-    async def of_others_before(self, seq: int, owner: str, limit: int = 1000) -> list[Entry]:
-        """Earlier entries that are not settled and that the owner does not hold."""
-        parameters = {"seq": seq, "owner": owner, "most": limit}
+    async def open_before(self, seq: int, limit: int = 1000) -> list[Entry]:
+        """Earlier entries that are not settled, whoever holds them."""
+        parameters = {"seq": seq, "most": limit}
         async with self._database.read() as connection:
-            rows = (await connection.execute(statements.OF_OTHERS_BEFORE, parameters)).all()
+            rows = (await connection.execute(statements.OPEN_BEFORE, parameters)).all()
         return [lookup.entry(row, []) for row in rows]
 
     # --- what became of it ---

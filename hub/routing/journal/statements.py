@@ -128,13 +128,9 @@ RELEASE = (
     .where(_e.status == "accepted", _e.owner == sa.bindparam("of_owner", type_=_e.owner.type))
     .values(owner=None)
 )
-OF_OTHERS_BEFORE = (
+OPEN_BEFORE = (
     sa.select(*ENTRY)
-    .where(
-        _e.status == "accepted",
-        _e.seq < sa.bindparam("seq"),
-        _e.owner.is_(None) | (_e.owner != sa.bindparam("owner", type_=_e.owner.type)),
-    )
+    .where(_e.status == "accepted", _e.seq < sa.bindparam("seq"))
     .order_by(_e.seq)
     .limit(sa.bindparam("most"))
 )
