@@ -461,6 +461,7 @@ def test_a_large_tree_is_drawn_as_far_as_it_is_seen(hub: HubProcess, page: Page)
     before = line.bounding_box()
     line.focus()
     page.keyboard.press("ArrowLeft")
+    expect(line).to_have_attribute("aria-valuenow", "34")
     moved = line.bounding_box()
     assert before is not None
     assert moved is not None
