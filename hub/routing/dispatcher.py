@@ -58,6 +58,10 @@ _HAD = "an earlier run of the key had the event already"
 _REACHED = ("started", "delivered", "buffered", "duplicate")
 
 
+class _TooSoon(HubError):
+    """No run is live, and an earlier event may be about to start it."""
+
+
 @dataclass(eq=False)
 class _Turn:
     """One event's delivery to one run or key, in its lane."""
@@ -68,6 +72,8 @@ class _Turn:
     router: Router
     records: list[DeliveryRecord] | None = None
     """What came of it, where a later event had to see to it first."""
+    has_waited: bool = False
+    """Whether all earlier events that may start its run have had their turn, or long enough."""
 
     def may_start(self, run_id: str) -> bool:
         return any(_may_start(match, run_id) for match in self.matches)
@@ -278,12 +284,21 @@ class Dispatcher:
             ),
         ):
             try:
-                records = await self._circuit.call(partial(self._attempt, turn))
-            except Undeliverable as error:
-                records = [_record(match, "failed", error.message)]
+                records = await self._tried(turn)
+            except _TooSoon:
+                # What waits here is not with Temporal, and keeps nobody from it.
+                await self._earlier_start(turn)
+                records = await self._tried(turn)
             if delivering is not None:
                 delivering.set_attribute("hub.outcome", [record.outcome for record in records])
             return records
+
+    async def _tried(self, turn: _Turn) -> list[DeliveryRecord]:
+        """Make one delivery until there is an answer to it. Raises `_TooSoon`."""
+        try:
+            return await self._circuit.call(partial(self._attempt, turn))
+        except Undeliverable as error:
+            return [_record(turn.matches[0], "failed", error.message)]
 
     async def _attempt(self, turn: _Turn) -> list[DeliveryRecord]:
         """Make one delivery; every step of it may be made again. Raises `Unreachable`."""
@@ -301,7 +316,7 @@ class Dispatcher:
         if match.every:
             return await self._to_every(match, delivery)
         if match.outcome == "resume":
-            return [await self._resume(match, delivery, entry, router)]
+            return [await self._resume(match, delivery, turn)]
         return [await self._start(match, delivery, entry, router, resumes=len(matches) > 1)]
 
     async def _start(
@@ -361,18 +376,14 @@ class Dispatcher:
             match = msgspec.structs.replace(match, run_id=None)
         return _record(match, "buffered", held_because(tree))
 
-    async def _resume(
-        self, match: Match, delivery: Delivery, entry: Entry, router: Router
-    ) -> DeliveryRecord:
-        run_id = match.run_id
+    async def _resume(self, match: Match, delivery: Delivery, turn: _Turn) -> DeliveryRecord:
+        entry, router, run_id = turn.entry, turn.router, match.run_id
         assert run_id is not None
         if await self._runs.deliver(run_id, delivery):
             return _record(match, "delivered")
         if delivery.expires_at is None:
-            if self._catch_up is not None:
-                await self._earlier_start(entry, run_id, router)
-                if await self._runs.deliver(run_id, delivery):
-                    return _record(match, "delivered")
+            if self._catch_up is not None and not turn.has_waited:
+                raise _TooSoon(f"no run {run_id} is live yet")
             return _record(match, "no_run", f"no run {run_id} is live")
         if delivery.expires_at <= datetime.now(UTC):
             return _record(match, "no_run", f"no run {run_id} came while the event was kept")
@@ -390,24 +401,32 @@ class Dispatcher:
             if await self._runs.deliver(run_id, delivery):
                 return _record(match, "delivered")
 
-    async def _earlier_start(self, entry: Entry, run_id: str, router: Router) -> None:
+    async def _earlier_start(self, turn: _Turn) -> None:
         """Wait while an earlier event that may start the run has not had its turn.
 
         It may be with another process: a slow one, or one that died with it, whose lease has to end
         first. Once given back, it may come to this process, and stand in line behind this event.
         """
+        turn.has_waited = True
+        run_id = turn.matches[0].run_id or ""
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while asyncio.get_running_loop().time() < deadline:
+            try:
+                earlier = await self._journal.open_before(turn.entry.seq)
+            except HubError as error:
+                _log.warning("the journal does not answer", error=error.message)
+                await asyncio.sleep(1)
+                continue
             starts = {
                 one.seq
-                for one in await self._journal.open_before(entry.seq)
-                if run_id not in self._begun.get(one.seq, ()) and _starts(one, run_id, router)
+                for one in earlier
+                if run_id not in self._begun.get(one.seq, ()) and _starts(one, run_id, turn.router)
             }
             behind = [t for t in self._in_line if t.entry.seq in starts and t.may_start(run_id)]
-            for turn in behind:
-                if turn.records is None:
-                    turn.records = await self._attempt(turn)
-            if starts <= {turn.entry.seq for turn in behind}:
+            for one in behind:
+                if one.records is None:
+                    one.records = await self._tried(one)
+            if starts <= {one.entry.seq for one in behind}:
                 return
             await asyncio.sleep(_LOOK_AGAIN)
 
