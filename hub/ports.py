@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,10 @@ from pathlib import Path
 from hub.errors import PortTaken
 
 __all__ = ["claim", "find_free", "listener"]
+
+_LOWEST = 10_000
+_TRIES = 20
+_CHANCE = random.SystemRandom()
 
 
 def claim(host: str, port: int, *, what: str, setting: str) -> None:
@@ -48,11 +53,22 @@ def taken(host: str, port: int, *, what: str, setting: str, error: OSError | Non
 
 
 def find_free(host: str = "127.0.0.1") -> int:
-    """A port on which nobody listens just now."""
+    """A port on which nobody listens just now.
+
+    It is none of those that the system gives to connections by itself: such a one could be anybody's
+    before it is listened on, and would be so again whenever its server is started anew.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    for port in (*_CHANCE.sample(range(_LOWEST, _handed_out_from()), k=_TRIES), 0):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if port and _in_use(error):
+                    continue
+                raise
+            return int(probe.getsockname()[1])
+    raise AssertionError("the last of them is of the system's own choice")
 
 
 def listener(port: int) -> str | None:
@@ -63,6 +79,17 @@ def listener(port: int) -> str | None:
     if pid is None:
         return None
     return f"{_name(pid)} (process {pid})"
+
+
+def _handed_out_from() -> int:
+    """The first port that the system may give to a connection that asks for none."""
+    try:
+        range_ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+        first = int(range_.split()[0])
+    except (OSError, ValueError, IndexError):
+        # As IANA has it, and the BSDs do.
+        first = 49_152
+    return max(first, _LOWEST + 10 * _TRIES)
 
 
 def _in_use(error: OSError) -> bool:

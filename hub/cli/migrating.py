@@ -9,6 +9,7 @@ from typing import Any
 
 from hub.cli.client import HubClient
 from hub.errors import HubError, Unreachable
+from hub.structs import learn_structs
 
 __all__ = ["migrate_all", "runs_of", "show_migrations"]
 
@@ -56,6 +57,7 @@ def migrate_all(
 
     screen = Console(stderr=True)
     done = []
+    learn_structs()
     with (
         ThreadPoolExecutor(_AT_ONCE) as pool,
         Progress(console=screen, disable=hidden or not screen.is_terminal) as bar,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -38,6 +39,9 @@ def run_until_stopped(
     that stops as well. Raises what the work raises.
     """
     switch_quickly()
+    if sys.__stderr__ is not None:
+        # A crash of the interpreter itself ends the process without a word otherwise.
+        faulthandler.enable(sys.__stderr__)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_until_stopped(work, say, last_resort, delay, hang_up))
 

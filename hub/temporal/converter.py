@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,9 @@ from hub.temporal.codec import HubCodec, KeyRing
 __all__ = ["DATA_CONVERTER", "MsgspecPayloadConverter", "data_converter"]
 
 
+_one_at_a_time = threading.Lock()
+
+
 class _JsonConverter(EncodingPayloadConverter):
     @property
     def encoding(self) -> str:
@@ -39,7 +43,9 @@ class _JsonConverter(EncodingPayloadConverter):
 
 @cache
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+    # Each run has a thread, and msgspec may not learn a type in two of them at once.
+    with _one_at_a_time:
+        return msgspec.json.Decoder(kind)
 
 
 class MsgspecPayloadConverter(CompositePayloadConverter):

@@ -20,6 +20,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from hub.connector import installed_actions
 from hub.errors import NotFound
+from hub.structs import learn_structs
 from hub.temporal.converter import DATA_CONVERTER
 from hub.temporal.correlator import CORRELATOR, CorrelatorWorkflow
 from hub.temporal.gate import GATE, GateWorkflow
@@ -125,6 +126,7 @@ async def _replayed(
     converter: DataConverter, histories: AsyncIterator[tuple[str, WorkflowHistory]]
 ) -> AsyncIterator[Replayed]:
     installed_actions()
+    learn_structs()
     replayer = Replayer(
         workflows=[TreeWorkflow, GateWorkflow, CorrelatorWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),

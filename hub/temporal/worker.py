@@ -15,6 +15,7 @@ from hub.blobs import Blobs
 from hub.connections import Connections
 from hub.connector import installed_actions
 from hub.links import Links
+from hub.structs import learn_structs
 from hub.temporal.actions import Actions
 from hub.temporal.correlator import CorrelatorWorkflow
 from hub.temporal.correlators import Correlators
@@ -58,6 +59,7 @@ def make_worker(
     """
     # Read now: the first run's first task would take longer for it than a task may.
     installed_actions()
+    learn_structs()
     actions = Actions(connections, links, intake, blobs)
     # Temporal's own default reads the code of every loaded module, for more than a second.
     build_id = build_id or release()

@@ -162,7 +162,11 @@ class HubProcess:
     def post(
         self, path: str, body: Any, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        return self.client.post(self.url + path, json=body, headers=headers)
+        try:
+            return self.client.post(self.url + path, json=body, headers=headers)
+        except httpx.TransportError as error:
+            error.add_note(f"exit code {self.process.poll()}, and on its screen:\n{self.screen()}")
+            raise
 
     def mails(self) -> list[dict[str, Any]]:
         return list(self.get("/dev/mail", accept="application/json")["items"])

@@ -51,7 +51,8 @@ async def test_one_that_dies_comes_back_at_its_place() -> None:
         assert broker._process is not None
         os.killpg(broker._process.pid, signal.SIGKILL)
         async with asyncio.timeout(20):
-            while len(said) < 2:
+            # Its port is free again a moment after its end, so a try of before may be told as well.
+            while not any("is back" in line for line in said):
                 await asyncio.sleep(0.02)
         try:
             admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
@@ -64,7 +65,6 @@ async def test_one_that_dies_comes_back_at_its_place() -> None:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
     assert "starting it again, empty" in said[0]
-    assert "is back" in said[1]
 
 
 async def test_without_the_program_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,27 +177,57 @@ class Waiting(MemoryRuns):
     def __init__(self) -> None:
         super().__init__()
         self.told: list[str] = []
+        self.live: set[str] = set()
         self.asked = 0
 
     async def start(self, start: Start) -> Started:
         self.told.append(start.delivery.event.id)
+        self.live.add(start.run_id)
         return "started"
 
     async def deliver(self, run_id: str, delivery: Delivery) -> bool:
         self.asked += 1
-        if not self.told:
+        if run_id not in self.live:
             return False
         self.told.append(delivery.event.id)
         return True
+
+
+async def _nothing_new() -> None:
+    return
+
+
+async def test_events_that_wait_for_their_start_take_no_turn_from_the_others(
+    journal: Journal, tmp_path: Path
+) -> None:
+    def event(kind: str, user: int) -> Event:
+        return Event(id=f"{kind}-{user}", source="/t", type=kind, data={"user": f"u{user}"})
+
+    many = 100
+    place, router = Waiting(), Router([WAITING])
+    await journal.append("app", [event("go", n) for n in range(many)])
+    other = await Journal.open(str(tmp_path / "journal.db"))
+    assert len(await other.pending(0, many, owner="other", lease=timedelta(seconds=60))) == many
+    await journal.append("app", [event("paid", n) for n in range(many)])
+    dispatcher = Dispatcher(journal, place, lambda: router, owner="b", catch_up=_nothing_new)
+    task = asyncio.create_task(dispatcher.run())
+    await until(lambda: place.asked == many)
+    await journal.append("app", [event("go", many), event("paid", many)])
+    await until(lambda: place.told == [f"go-{many}", f"paid-{many}"])
+    await other.release("other")
+    await other.close()
+    await until(lambda: len(place.told) == 2 * many + 2)
+    await dispatcher.drain()
+    task.cancel()
+    for number in range(many):
+        entry = await journal.get(f"paid-{number}")
+        assert [d.outcome for d in entry.deliveries] == ["delivered"]
 
 
 async def test_a_start_that_another_process_gave_back_goes_before_what_waits_for_it(
     journal: Journal, tmp_path: Path
 ) -> None:
     """It comes to the process in which the later event stands already, and so behind that one."""
-
-    async def nothing_new() -> None:
-        return
 
     def event(kind: str) -> Event:
         return Event(id=kind, source="/t", type=kind, data={"user": "u"})
@@ -208,7 +238,7 @@ async def test_a_start_that_another_process_gave_back_goes_before_what_waits_for
     (held,) = await dying.pending(0, 1, owner="dying", lease=timedelta(seconds=60))
     assert held.id == "go"
     await journal.append("app", [event("paid")])
-    dispatcher = Dispatcher(journal, place, lambda: router, owner="b", catch_up=nothing_new)
+    dispatcher = Dispatcher(journal, place, lambda: router, owner="b", catch_up=_nothing_new)
     task = asyncio.create_task(dispatcher.run())
     await until(lambda: place.asked)
     await dying.release("dying")

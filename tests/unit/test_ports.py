@@ -47,6 +47,13 @@ def test_nobody_listens_on_a_free_port() -> None:
     assert listener(find_free()) is None
 
 
+@pytest.mark.skipif(not CAN_TELL, reason="this system does not tell which ports it hands out")
+def test_no_connection_is_given_a_port_that_was_found_free() -> None:
+    range_ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+    first, last = map(int, range_.split())
+    assert not any(first <= find_free() <= last for _ in range(200))
+
+
 def test_a_host_that_is_not_of_this_machine_is_told_apart_from_a_taken_port() -> None:
     with pytest.raises(PortTaken) as caught:
         claim("192.0.2.1", 8080, what="the hub", setting="HUB_HOST")

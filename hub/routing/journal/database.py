@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from hub.errors import Busy, HubError, Unreachable
 from hub.routing.journal.file import Execution, FileConnection
 from hub.routing.journal.tables import REVISION, from_microseconds
+from hub.structs import learn_structs
 
 __all__ = ["Connection", "Database"]
 
@@ -72,6 +73,7 @@ class Database:
 
     async def open(self) -> None:
         """Create and migrate what is not there yet. Raises `Unreachable`."""
+        learn_structs()
         try:
             if self.is_sqlite and self.url.database:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
