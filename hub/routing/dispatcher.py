@@ -21,6 +21,7 @@ from structlog.contextvars import bound_contextvars
 from hub.errors import ExpressionError, HubError, Undeliverable
 from hub.event import Event
 from hub.routing.circuit import Circuit
+from hub.routing.earlier import Earlier, may_start
 from hub.routing.journal import DeliveryRecord, Entry, Journal, Outcome, Status
 from hub.routing.pace import Pace
 from hub.routing.replay import original, wanted
@@ -76,7 +77,7 @@ class _Turn:
     """Whether all earlier events that may start its run have had their turn, or long enough."""
 
     def may_start(self, run_id: str) -> bool:
-        return any(_may_start(match, run_id) for match in self.matches)
+        return any(match.run_id == run_id and may_start(match) for match in self.matches)
 
 
 class Dispatcher:
@@ -112,6 +113,7 @@ class Dispatcher:
         """The turns that have not come yet, in the order in which the events were taken up."""
         self._begun: dict[int, set[str]] = {}
         """Of the events under way, by their numbers: the runs at which their turn has come."""
+        self._earlier = Earlier(journal)
         self._kept: dict[str, float] = {}
         self._parallel: dict[str, dict[str, None]] = {}
         self._circuit = Circuit(Pace(in_flight))
@@ -412,16 +414,12 @@ class Dispatcher:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while asyncio.get_running_loop().time() < deadline:
             try:
-                earlier = await self._journal.open_before(turn.entry.seq)
+                found = await self._earlier.starts(turn.entry.seq, run_id, turn.router)
             except HubError as error:
                 _log.warning("the journal does not answer", error=error.message)
                 await asyncio.sleep(1)
                 continue
-            starts = {
-                one.seq
-                for one in earlier
-                if run_id not in self._begun.get(one.seq, ()) and _starts(one, run_id, turn.router)
-            }
+            starts = {seq for seq in found if run_id not in self._begun.get(seq, ())}
             behind = [t for t in self._in_line if t.entry.seq in starts and t.may_start(run_id)]
             for one in behind:
                 if one.records is None:
@@ -524,15 +522,6 @@ class Dispatcher:
         if now - self._kept.get(hash_, -_KEEP_AGAIN) >= _KEEP_AGAIN:
             await self._journal.keep_definition(hash_, name, document)
             self._kept[hash_] = now
-
-
-def _starts(entry: Entry, run_id: str, router: Router) -> bool:
-    matches = wanted(entry.event, router.route(entry.trigger, original(entry.event)))
-    return any(_may_start(match, run_id) for match in matches)
-
-
-def _may_start(match: Match, run_id: str) -> bool:
-    return match.run_id == run_id and (match.outcome == "start" or match.early is not None)
 
 
 def _lane(match: Match) -> str:

@@ -43,6 +43,7 @@ __all__ = ["Journal"]
 
 _Result = TypeVar("_Result")
 _POLL_SECONDS = 1.0
+_AT_ONCE = 500
 _AUDIT_RETENTION = timedelta(days=400)
 _log = structlog.get_logger(__name__)
 
@@ -196,12 +197,24 @@ class Journal:
     async def _submit_claim(self, claim: Claim) -> Sequence[tuple[Entry, int]]:
         return await self._writer.submit(self._leases, claim, rows=max(1, claim.limit))
 
-    async def open_before(self, seq: int, limit: int = 1000) -> list[Entry]:
-        """Earlier entries that are not settled, whoever holds them."""
-        parameters = {"seq": seq, "most": limit}
+    async def open_before(self, seq: int) -> list[int]:
+        """The numbers of earlier entries that are not settled, whoever holds them."""
         async with self._database.read() as connection:
-            rows = (await connection.execute(statements.OPEN_BEFORE, parameters)).all()
-        return [lookup.entry(row, []) for row in rows]
+            found = await connection.execute(statements.OPEN_BEFORE, {"before": seq})
+            return list(found.scalars())
+
+    async def entries(self, seqs: Iterable[int]) -> list[Entry]:
+        """These entries, without what became of them. Those that are gone are left out."""
+        numbers = sorted(seqs)
+        found: list[Entry] = []
+        if not numbers:
+            return found
+        async with self._database.read() as connection:
+            for first in range(0, len(numbers), _AT_ONCE):
+                some = {"seqs": numbers[first : first + _AT_ONCE]}
+                rows = await connection.execute(statements.NUMBERED, some)
+                found += (lookup.entry(row, []) for row in rows)
+        return found
 
     # --- what became of it ---
 

@@ -128,11 +128,9 @@ RELEASE = (
     .where(_e.status == "accepted", _e.owner == sa.bindparam("of_owner", type_=_e.owner.type))
     .values(owner=None)
 )
-OPEN_BEFORE = (
-    sa.select(*ENTRY)
-    .where(_e.status == "accepted", _e.seq < sa.bindparam("seq"))
-    .order_by(_e.seq)
-    .limit(sa.bindparam("most"))
+OPEN_BEFORE = sa.select(_e.seq).where(_e.status == "accepted", _e.seq < sa.bindparam("before"))
+NUMBERED = (
+    sa.select(*ENTRY).where(_e.seq.in_(sa.bindparam("seqs", expanding=True))).order_by(_e.seq)
 )
 BACKLOG = sa.select(sa.func.count()).select_from(entries).where(_e.status == "accepted")
 
