@@ -19,7 +19,7 @@ import sys
 import time
 from contextlib import AsyncExitStack
 
-from benchmarks.frame import Bench, main, quantiles
+from benchmarks.frame import Bench, main
 from benchmarks.http import Connections
 from benchmarks.postgresql import find_binaries, postgresql
 from benchmarks.processes import Child, hub_dev, module, patiently
@@ -82,10 +82,7 @@ async def _orders(bench: Bench, address: str, database: str) -> None:
         }
         async for side in bench.rounds(*sides, count=4):
             orders = sides[side.name]
-            took = [await orders.whole(key) for key in orders.keys(count)]
-            for name, value in quantiles(took).items():
-                side.note(name, value)
-            side.note("done", await orders.at_once(many, together))
+            await orders.measure(side, count=count, many=many, together=together)
             side.note("drained", await _drained(orders, many, together))
     for baseline in (_PLAIN, _DEV):
         is_goal = baseline == _PLAIN

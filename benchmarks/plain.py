@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from benchmarks.frame import Bench, main, quantiles
+from benchmarks.frame import Bench, main
 from benchmarks.http import Connections
 from benchmarks.processes import child, free_ports, hub_dev, module, patiently
 from benchmarks.scenario import Orders, order_project, until_ready
@@ -46,11 +46,7 @@ async def measure(bench: Bench) -> None:
             sides[name] = Orders(url, pool, told)
             await until_ready(sides[name], process)
         async for side in bench.rounds(*sides, count=4):
-            orders = sides[side.name]
-            took = [await orders.whole(key) for key in orders.keys(count)]
-            for name, value in quantiles(took).items():
-                side.note(name, value)
-            side.note("done", await orders.at_once(many, together))
+            await sides[side.name].measure(side, count=count, many=many, together=together)
     for what, goal in (("p50", "<= 0.3"), ("p99", None)):
         bench.compare(
             what,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.frame import Side, quantiles
 from benchmarks.http import Connections
 from benchmarks.processes import Child
 from benchmarks.told import Told
@@ -111,6 +112,13 @@ class Orders:
 
         await asyncio.gather(*(some() for _ in range(together)))
         return count / (time.perf_counter() - began)
+
+    async def measure(self, side: Side, *, count: int, many: int, together: int) -> None:
+        """Take note of whole orders: one after the other, then many at the same time."""
+        took = [await self.whole(key) for key in self.keys(count)]
+        for name, value in quantiles(took).items():
+            side.note(name, value)
+        side.note("done", await self.at_once(many, together))
 
     async def _send(self, kind: str, key: str) -> None:
         event = {"id": f"{kind}-{key}", "type": kind, "data": self._data(key)}

@@ -1,6 +1,40 @@
-"""`python -m hub` is the `hub` command."""
+"""`python -m hub` is the `hub` command: a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import suppress
+from typing import NoReturn
 
 from hub.cli import main
 
+__all__ = ["program"]
+
+
+def program() -> NoReturn:
+    """Run the command line, and end the process with its exit code."""
+    try:
+        main()
+    except SystemExit as end:
+        _leave(end.code)
+    _leave(0)
+
+
+def _leave(code: int | str | None) -> NoReturn:
+    """Exit, without taking the interpreter down where Temporal's client was used.
+
+    Its threads know no end, and one that comes back meanwhile would make a crash of what went well.
+    """
+    if "temporalio.bridge.client" not in sys.modules or not isinstance(code, int | None):
+        sys.exit(code)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code or 0)
+
+
 if __name__ == "__main__":
-    main()
+    program()

@@ -23,7 +23,7 @@ import uuid
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from benchmarks.frame import Bench, main, quantiles
+from benchmarks.frame import Bench, main
 from benchmarks.http import Connections
 from benchmarks.ingest import put_load
 from benchmarks.ingest_server import SECRET
@@ -116,11 +116,7 @@ async def _whole(bench: Bench, orders: dict[str, Orders]) -> None:
     """Whole orders, one after the other and many at once."""
     count, many = (10, 64) if bench.quick else (50, 400)
     async for side in bench.rounds(*orders, count=5):
-        taken = orders[side.name]
-        took = [await taken.whole(key) for key in taken.keys(count)]
-        for name, value in quantiles(took).items():
-            side.note(name, value)
-        side.note("done", await taken.at_once(many, _TOGETHER))
+        await orders[side.name].measure(side, count=count, many=many, together=_TOGETHER)
 
 
 async def _accepts(bench: Bench, sides: dict[str, Loaded | RestateOrders]) -> None:

@@ -23,6 +23,6 @@ def load(folder: Path, env: Mapping[str, str] | None = None) -> Project:
     from hub.routing.project import load_project
     from hub.settings import read_environment
 
-    if not structlog.is_configured():
+    if isinstance(structlog.get_config()["logger_factory"], structlog.PrintLoggerFactory):
         structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     return load_project(folder, read_environment(folder) if env is None else env)

@@ -250,16 +250,8 @@ async def test_the_first_program_of_the_page(server: DevServer, tmp_path: Path) 
     assert len([line for line in program.splitlines() if line.strip()]) <= 15
     file = tmp_path / "program.py"
     file.write_text(program.replace("localhost:7233", server.address), encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(file),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(PAGE.parent.parent)},
-    )
-    out, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
-    state = eval(out.decode())  # what print() shows of a dict
+    out = await _output(file)
+    state = eval(out)  # what print() shows of a dict
     assert json.dumps(state["tree"]) == '"wait"'
     assert state["status"] == "running"
 
@@ -284,16 +276,25 @@ async def test_a_program_with_its_own_workflow_in_the_same_file(
     )
     file = tmp_path / "program.py"
     file.write_text(program, encoding="utf-8")
+    out = await _output(file)
+    assert out.splitlines()[-1] == "mine"
+
+
+async def _output(program: Path) -> str:
+    """What the program says."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(file),
+        str(program),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(PAGE.parent.parent)},
     )
     out, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
-    assert out.decode().splitlines()[-1] == "mine"
+    # Threads of Temporal's client may come back while the interpreter is taken down; Python before
+    # 3.14 then dies of it, after all was done and said.
+    is_over = b"PyGILState_Release" in errors and b"finalizing" in errors
+    assert process.returncode == 0 or is_over, errors.decode()
+    return out.decode()
 
 
 def test_the_last_program_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,6 +121,25 @@ def test_nothing_is_wider_than_a_phone(page: Page, run: str, view: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
+def test_on_a_phone_four_views_are_at_hand_and_the_others_on_request(
+    page: Page, hub: HubProcess
+) -> None:
+    page.set_viewport_size({"width": 375, "height": 720})
+    page.goto("/")
+    views = page.get_by_role("navigation", name="Views")
+    expect(views.get_by_role("link")).to_have_text(["Overview", "Runs", "Approvals", "Events"])
+    more = views.get_by_role("button", name="More")
+    more.click()
+    expect(more).to_have_attribute("aria-expanded", "true")
+    assert faults(page) == []
+    views.get_by_role("link", name="Connections").click()
+    expect(page.get_by_role("heading", name="Connections")).to_be_visible()
+    expect(views.get_by_role("link")).to_have_count(4)
+    more.click()
+    page.keyboard.press("Escape")
+    expect(views.get_by_role("link")).to_have_count(4)
+
+
 def test_the_theme_is_the_systems_until_one_is_chosen(page: Page, hub: HubProcess) -> None:
     page.emulate_media(color_scheme="dark")
     page.goto("/")

@@ -5,6 +5,7 @@ import { go, useAddress } from "./address";
 import { hub } from "./api/client";
 import { useResource } from "./api/resource";
 import type { Permission, Session } from "./api/types";
+import { type Entry, Nav } from "./nav";
 import { Icon, type IconName } from "./parts/icons";
 import { Link } from "./parts/link";
 import { Empty, Page, Panel, Skeleton } from "./parts/parts";
@@ -26,7 +27,7 @@ const ConnectionsView = lazy(() => import("./views/connections"));
 const RunView = lazy(() => import("./views/run"));
 const TreeView = lazy(() => import("./views/tree"));
 
-const NAV: [string, string, IconName, Permission][] = [
+const NAV: Entry[] = [
   ["", "Overview", "overview", "overview.see"],
   ["runs", "Runs", "runs", "run.see"],
   ["approvals", "Approvals", "approvals", "approval.see"],
@@ -75,21 +76,7 @@ function Shell({ session }: { session: Session }) {
             <small className="clip">{session.project ?? "\u00a0"}</small>
           </span>
         </Link>
-        <nav aria-label="Views">
-          <ul>
-            {shown.map(([path, name, icon]) => (
-              <li key={path}>
-                <Link
-                  href={`/${path}`}
-                  {...(path === view ? { "aria-current": "page" as const } : {})}
-                >
-                  <Icon name={icon} />
-                  {name}
-                </Link>
-              </li>
-            ))}
-          </ul>
-        </nav>
+        <Nav entries={shown} view={view} />
         <div className="side-foot">
           {may(session, "mail.see") && (
             <a href="/dev/mail">
