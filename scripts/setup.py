@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 NOTE = VENV / ".installed"
+PIP = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
 
 # Run by the venv's own Python: what it is and what it has.
 INSPECT = """
@@ -87,17 +91,11 @@ def install() -> None:
                 "package python3-venv is missing; or name another Python: make setup PYTHON=..."
             )
     NOTE.unlink(missing_ok=True)
-    pip = [
-        str(VENV / "bin" / "python"),
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "install",
-        "-q",
-    ]
-    print("installing what requirements.lock names (about a minute the first time)", flush=True)
-    run([*pip, "--require-hashes", "-r", str(LOCK)])
-    run([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+    print("installing what requirements.lock names (half a minute the first time)", flush=True)
+    if not installed_by_uv():
+        print("without uv it takes pip about a minute more", flush=True)
+        run([*PIP, "--require-hashes", "-r", str(LOCK)])
+    run([*PIP, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     now = inspect()
     if now is None:
         sys.exit("the packages are installed, but the hub cannot be imported from .venv")
@@ -105,6 +103,46 @@ def install() -> None:
     fresh = NOTE.with_suffix(".new")
     fresh.write_text(json.dumps({"wanted": wanted(), **now}), encoding="utf-8")
     fresh.replace(NOTE)
+
+
+def installed_by_uv() -> bool:
+    """Whether uv has installed it all: it takes a fifth of pip's time, and checks the same hashes.
+
+    Where pip is told to use another index, only pip knows of it.
+    """
+    if pip_has_its_own_index():
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        only_uv = Path(folder) / "uv.lock"
+        only_uv.write_text(locked("uv"), encoding="utf-8")
+        got = subprocess.run(
+            [*PIP, "--require-hashes", "-r", str(only_uv)], capture_output=True, check=False
+        )
+    if got.returncode or not (VENV / "bin" / "uv").exists():
+        return False
+    python = VENV / "bin" / "python"
+    command = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python)]
+    done = subprocess.run(
+        [*command, "--compile-bytecode", "--require-hashes", "-r", str(LOCK)],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+    )
+    return done.returncode == 0
+
+
+def pip_has_its_own_index() -> bool:
+    told = subprocess.run(
+        [*PIP[:-2], "config", "list"], capture_output=True, text=True, check=False
+    )
+    return "index-url" in told.stdout or "PIP_INDEX_URL" in os.environ
+
+
+def locked(name: str) -> str:
+    """The lines of the lock file that name this package and its hashes."""
+    lines = LOCK.read_text(encoding="utf-8")
+    found = re.search(rf"^{name}==.*(?:\n +--hash=.*)+", lines, re.MULTILINE)
+    return found[0] if found else ""
 
 
 def run(command: list[str]) -> None:

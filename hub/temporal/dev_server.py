@@ -34,6 +34,8 @@ _DYNAMIC_CONFIG = {
     "history.timerProcessorMaxTimeShift": '"10ms"',
     "history.timerProcessorMaxPollRPS": "2000",
     "history.transferProcessorMaxPollRPS": "2000",
+    # The task of an action comes with the answer to the decision to do it, where its worker has room.
+    "system.enableActivityEagerExecution": "true",
     # Else it ends each connection after five minutes, and what is asked at that moment with it.
     "frontend.keepAliveMaxConnectionAge": '"720h"',
     # `hub runs forward` and the tests let a run's own clock jump ahead.

@@ -45,7 +45,7 @@ def checked(*arguments: str, seed: str = "0", code: str = "", **env: str) -> tup
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("seed", ["0", "1", "4711"])
+@pytest.mark.parametrize("seed", ["0", "4711"])
 def test_histories_of_every_release_replay_in_a_fresh_process(seed: str) -> None:
     code, said = checked("--histories", str(_STORE), seed=seed)
     assert (code, f"{len(histories_in([_STORE]))} histories replayed, 0 differ" in said) == (
