@@ -38,7 +38,7 @@ from hub.process.parts import (
 )
 from hub.process.schedules import LiveSchedules
 from hub.process.stopping import run_until_stopped
-from hub.process.tuning import settle_memory
+from hub.process.tuning import collect_when_idle, settle_memory
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.settings import Settings, read_environment
@@ -175,6 +175,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
         pruning = await stack.enter_async_context(background(keep_house(journal, runs, live)))
         applying = await stack.enter_async_context(background(applied.run()))
 
+        collecting = await stack.enter_async_context(background(collect_when_idle()))
         settle_memory()
         screen.ready(
             live.project,
@@ -184,7 +185,7 @@ async def develop(folder: Path, screen: Screen, *, began: float | None = None) -
             seconds=time.monotonic() - began,
         )
         ended, _ = await asyncio.wait(
-            [delivering, serving, keeping, reloading, pruning, applying],
+            [delivering, serving, keeping, reloading, pruning, applying, collecting],
             return_when=asyncio.FIRST_COMPLETED,
         )
         for part in ended:

@@ -45,7 +45,7 @@ from hub.process.parts import (
     project_schedules,
 )
 from hub.process.stopping import Stop, run_until_stopped
-from hub.process.tuning import settle_memory
+from hub.process.tuning import collect_when_idle, settle_memory
 from hub.routing.consumers import Consumers
 from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
@@ -210,6 +210,7 @@ class Process:
                     health_app(checks, degrading=degrading, metrics=self._metrics), probed
                 )
             await self._beside(self._reread(live, consumers, access))
+            await self._beside(collect_when_idle())
             settle_memory()
             _log.info(
                 "ready",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
+import time
 
-__all__ = ["settle_memory", "switch_quickly"]
+__all__ = ["collect_when_idle", "settle_memory", "switch_quickly"]
 
 _SWITCH_SECONDS = 0.001
 _YOUNG = 20_000
 """New objects between two looks at the youngest. A webhook makes a few hundred, and frees them."""
+
+
+_LOOK_SECONDS = 5.0
+_IDLE = 0.05
+"""The part of a core that a process uses at most when it does nothing but wait."""
 
 
 def switch_quickly() -> None:
@@ -26,3 +33,24 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 10, 10)
+
+
+async def collect_when_idle() -> None:
+    """Look for garbage in moments in which nothing else is done, until cancelled.
+
+    Runs that leave a worker's memory leave cycles behind. While there is work they are looked for so
+    seldom that some hundred MiB of them may wait, and the last would for as long as nothing comes.
+    """
+    seen = _young_collections()
+    while True:
+        used = time.process_time()
+        await asyncio.sleep(_LOOK_SECONDS)
+        is_idle = time.process_time() - used < _IDLE * _LOOK_SECONDS
+        if is_idle and _young_collections() != seen:
+            gc.collect()
+            seen = _young_collections()
+
+
+def _young_collections() -> int:
+    """How often so many new objects had come together that the youngest were looked at."""
+    return int(gc.get_stats()[0]["collections"])
