@@ -51,7 +51,8 @@ async def measure(bench: Bench) -> None:
                 rates.append((count - there) / (time.perf_counter() - began))
                 there = count
             bench.say(f"{count:,} runs wait; watching for {seconds:.0f} s")
-            await asyncio.sleep(2 if bench.quick else 5)
+            # What a burst leaves behind is put away once nothing comes any more.
+            await asyncio.sleep(2 if bench.quick else 15)
             for name, (part, size) in (await _at_rest(hub, seconds)).items():
                 cpu.setdefault(name, {})[count] = part
                 memory.setdefault(name, {})[count] = size

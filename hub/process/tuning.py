@@ -14,6 +14,9 @@ _YOUNG = 20_000
 """New objects between two looks at the youngest. A webhook makes a few hundred, and frees them."""
 
 
+_OLDER = (5, 3)
+"""How many looks at the younger ones there are to one at the older: all are looked at when some 1,000
+runs have left a worker's memory, which are as many as it keeps."""
 _LOOK_SECONDS = 5.0
 _IDLE = 0.05
 """The part of a core that a process uses at most when it does nothing but wait."""
@@ -32,14 +35,14 @@ def settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG, 10, 10)
+    gc.set_threshold(_YOUNG, *_OLDER)
 
 
 async def collect_when_idle() -> None:
     """Look for garbage in moments in which nothing else is done, until cancelled.
 
-    Runs that leave a worker's memory leave cycles behind. While there is work they are looked for so
-    seldom that some hundred MiB of them may wait, and the last would for as long as nothing comes.
+    Runs that leave a worker's memory leave cycles behind, the last of which would stay for as long as
+    nothing comes.
     """
     seen = _young_collections()
     while True:
