@@ -17,7 +17,7 @@ from temporalio.client import (
 )
 from temporalio.exceptions import ApplicationError
 
-from hub.errors import NotMigratable, Unreachable
+from hub.errors import NotFound, NotMigratable, Unreachable
 from hub.run.migration import Definition, Migration, Plan
 from hub.temporal.reaching import reaching
 from hub.temporal.run_input import RunInput
@@ -80,6 +80,9 @@ class TemporalMigrations:
                 answer = await asyncio.wait_for(
                     handle.execute_update("migrate", given), _UPDATE_TIMEOUT
                 )
+        except NotFound:
+            # It has ended since it was listed, or there never was one: a query tells these apart.
+            return await self._asked(handle, given)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise Unreachable(
                 "the run did not answer in time, so it is not known whether it was moved; ask "

@@ -10,6 +10,7 @@ import pytest
 from temporalio.worker import Worker
 
 from hub.connections import Connections
+from hub.errors import NotFound
 from hub.links import Links
 from hub.run import RunState
 from hub.run.migration import Definition, Migration
@@ -145,8 +146,11 @@ async def test_a_run_is_moved_twice_and_back_and_asked_twice_at_once(
     assert (back.outcome, back.from_hash, back.gone) == ("migrated", new.hash, [])
     await runs.deliver(run_id, event("verified", "b1"))
     assert (await until(runs, run_id, "succeeded")).result == "old"
-    over = await migrations.migrate(run_id, target(new), dry_run=True)
-    assert (over.outcome, over.reasons) == ("refused", ["it has ended"])
+    for dry_run in (True, False):
+        over = await migrations.migrate(run_id, target(new), dry_run=dry_run)
+        assert (over.outcome, over.reasons) == ("refused", ["it has ended"])
+    with pytest.raises(NotFound):
+        await migrations.migrate("moved-back/nobody", target(new), dry_run=False)
 
 
 async def test_a_worker_that_dies_meanwhile_moves_it_all_the_same(
