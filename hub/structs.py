@@ -15,12 +15,15 @@ import msgspec
 
 __all__ = ["learn_structs"]
 
+_OTHERS = "litestar."
+"""It makes structs of its own for each application, which no other thread uses."""
+
 _known: WeakSet[type] = WeakSet()
 _learning = threading.Lock()
 
 
 def learn_structs() -> None:
-    """Learn each struct that is defined by now. Call it where a thread is about to be started."""
+    """Learn each struct of ours that is defined by now. Call it where a thread is about to be started."""
     with _learning:
         for kind in _subclasses(msgspec.Struct):
             if kind not in _known:
@@ -33,5 +36,7 @@ def learn_structs() -> None:
 def _subclasses(kind: type) -> Iterator[type]:
     one: type
     for one in kind.__subclasses__():
+        if one.__module__.startswith(_OTHERS):
+            continue
         yield one
         yield from _subclasses(one)

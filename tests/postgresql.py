@@ -12,7 +12,6 @@ import signal
 import subprocess
 import tempfile
 import time
-import uuid
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -33,14 +32,14 @@ class PostgresqlServer:
 
     admin: URL
 
-    async def run(self, *statements: str) -> None:
+    async def run(self, *statements: str, database: str | None = None) -> None:
         """Run statements as the superuser, outside of any transaction."""
         address: dict[str, Any] = {"host": self.admin.query.get("host") or self.admin.host}
         connection = await asyncpg.connect(
             user=self.admin.username,
             password=self.admin.password,
             port=self.admin.port or 5432,
-            database=self.admin.database,
+            database=database or self.admin.database,
             **address,
         )
         try:
@@ -48,6 +47,21 @@ class PostgresqlServer:
                 await connection.execute(statement)
         finally:
             await connection.close()
+
+    async def empty(self, database: str) -> str:
+        """The URL of that database, with nothing and nobody in it."""
+        # A new one for each test would take longer than most of them.
+        try:
+            await self.run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                f" WHERE datname = '{database}' AND pid <> pg_backend_pid()",
+                "DROP SCHEMA public CASCADE",
+                "CREATE SCHEMA public",
+                database=database,
+            )
+        except asyncpg.InvalidCatalogNameError:
+            await self.run(f'CREATE DATABASE "{database}"')
+        return self.url(database)
 
     def url(self, database: str) -> str:
         return self.admin.set(database=database).render_as_string(hide_password=False)
@@ -85,12 +99,9 @@ async def running_server() -> AsyncIterator[PostgresqlServer]:
 
 
 @pytest_asyncio.fixture
-async def postgresql_url(postgresql_server: PostgresqlServer) -> AsyncIterator[str]:
-    """The URL of an empty database that is the test's own."""
-    name = f"test_{uuid.uuid4().hex}"
-    await postgresql_server.run(f'CREATE DATABASE "{name}"')
-    yield postgresql_server.url(name)
-    await postgresql_server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+async def postgresql_url(postgresql_server: PostgresqlServer) -> str:
+    """The URL of an empty database that is the test's own, for as long as it takes."""
+    return await postgresql_server.empty("of_each_test")
 
 
 def _docker_answers() -> bool:

@@ -16,6 +16,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.scanner import RoundTripScanner
 
 from hub.errors import Diagnostic, InvalidDefinition
 from hub.tree.slips import explain
@@ -55,6 +56,15 @@ class Document:
             at = at[:-1]
 
 
+class _Scanner(RoundTripScanner):
+    """Stops where brackets are too deep: its time would grow with the square of their number."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:  # noqa: N803
+        super().fetch_flow_collection_start(TokenClass, to_push)
+        if len(self.flow_context) > _MAX_DEPTH:
+            raise RecursionError
+
+
 class _Constructor(RoundTripConstructor):
     """Reads YAML 1.2 without the timestamp type: a time in a tree is a text."""
 
@@ -81,6 +91,7 @@ def read_yaml(text: str | bytes, *, file: str | None = None) -> Document:
         raise _wrong(file, f"the file is larger than {_MAX_TEXT:,} characters")
     reader = YAML(typ="rt")
     reader.Constructor = _Constructor
+    reader.Scanner = _Scanner
     reader.preserve_quotes = True
     try:
         commented = reader.load(text)

@@ -377,9 +377,9 @@ def test_aliases_cannot_make_much_out_of_little() -> None:
         read_yaml("\n".join(lines))
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 500, "- " * 3000])
+@pytest.mark.parametrize("text", ["[" * 1_000_000, "{a: " * 500, "- " * 3000])
 def test_deep_nesting_is_refused(text: str) -> None:
-    with pytest.raises(InvalidDefinition):
+    with pytest.raises(InvalidDefinition, match="more than 64 deep"):
         read_yaml(text)
 
 

@@ -179,11 +179,13 @@ export function Editor({
     if (event.type === "cut") changes.remove();
   }
 
-  async function save() {
+  /** Save the text; `over` what somebody else has saved since, too. */
+  async function save(over?: "theirs") {
     const sent = latest.current;
-    if (isReadOnly || sent === saved.text) return;
+    if (isReadOnly || (sent === saved.text && !over)) return;
     try {
-      const answer = await hub.saveTree(tree.name, sent, saved.etag);
+      const etag = over ? ((await hub.tree(tree.name)).etag ?? null) : saved.etag;
+      const answer = await hub.saveTree(tree.name, sent, etag);
       setSaved({ text: sent, etag: answer.etag ?? null });
       setProblem(null);
       setNote("Saved");
@@ -244,7 +246,7 @@ export function Editor({
               type="button"
               className="button primary"
               disabled={!isChanged}
-              onClick={save}
+              onClick={() => save()}
               title="Ctrl S"
             >
               {isChanged ? "Save" : "Saved"}
@@ -264,13 +266,7 @@ export function Editor({
             reload();
             location.reload();
           }}
-          onOurs={() => {
-            hub.tree(tree.name).then((now) => {
-              setSaved({ text: now.text ?? "", etag: now.etag ?? null });
-              setProblem(null);
-              setNote("Save again to put yours in its place");
-            });
-          }}
+          onOurs={() => save("theirs")}
         />
       )}
       {isReadOnly && (
