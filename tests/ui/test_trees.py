@@ -62,6 +62,50 @@ def open_tree(page: Page, tree: str) -> None:
     expect(page.locator(".cm-content")).to_be_visible()
 
 
+COLOURED = r"""# all that a text of a tree may hold
+tree: coloured
+do:
+- log: "a ${{ event.data.id }} \" # b"   # said
+- set: {n: 1.5, is: true, s: 'it''s 5', t: [a, 7]}
+- email.send: &mail
+    to: ada-1@example.com, 5 of them
+    text: |
+      key: no key
+      12 # {% if x %}
+    at: 12:30
+    html: '${{ a }}
+      b: c'
+    "quoted": >-
+      more
+    n: -3
+- delay: ${{ vars.wait
+    or 5 }}
+- log: it's [fine]
+"""
+
+
+def coloured(page: Page) -> dict[str, list[str]]:
+    """The pieces of the text, by the colour they have."""
+    found: dict[str, list[str]] = page.evaluate(
+        """() => {
+          const probe = document.body.appendChild(document.createElement("i"));
+          const names = {};
+          for (const name of ["accent", "good", "wait", "faint", "soft", "stop"]) {
+            probe.style.color = `var(--${name})`;
+            names[getComputedStyle(probe).color] = name;
+          }
+          probe.remove();
+          const pieces = {};
+          for (const piece of document.querySelectorAll(".cm-line > span")) {
+            const name = names[getComputedStyle(piece).color] ?? "plain";
+            (pieces[name] ??= []).push(piece.textContent);
+          }
+          return pieces;
+        }"""
+    )
+    return found
+
+
 def pick(page: Page, path: str) -> None:
     """Choose a node by the keyboard, wherever it has been moved to."""
     card(page, path).focus()
@@ -224,6 +268,48 @@ def test_comments_go_with_what_they_are_about(page: Page, tree: str) -> None:
         "          to: a@example.com      # for now\n"
         "          subject: 'Hello'\n"
     ) in source(page)
+
+
+def test_the_text_is_coloured_folded_and_goes_on_where_it_should(page: Page, tree: str) -> None:
+    open_tree(page, tree)
+    page.locator(".cm-content").evaluate(
+        """(one, insert) => {
+          const { view } = one.cmTile;
+          view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert } });
+        }""",
+        COLOURED,
+    )
+    expect(page.locator(".cm-line").nth(18)).to_be_attached()
+    pieces = coloured(page)
+    assert pieces["accent"] == [
+        *("tree", "do", "log", "set", "n", "is", "s", "t", "email.send", "to", "text", "at"),
+        *("html", '"quoted"', "n", "delay", "log"),
+    ]
+    assert pieces["good"] == [
+        *('"a ', ' \\" # b"', "'it''s 5'", "key: no key", "12 # {% if x %}"),
+        *("'", "b: c'", "more"),
+    ]
+    assert pieces["wait"] == ["1.5", "true", "7", "-3"]
+    assert pieces["faint"] == ["# all that a text of a tree may hold", "# said"]
+    assert "&mail" in pieces["soft"]
+    assert pieces["stop"] == ["${{ event.data.id }}", "${{ a }}", "${{ vars.wait", "or 5 }}"]
+    # What hangs below a line is folded away, and unfolded.
+    content = page.locator(".cm-content")
+    page.locator(".cm-line", has_text="email.send").click()
+    page.keyboard.press("Control+Shift+BracketLeft")
+    expect(content).not_to_contain_text("quoted")
+    expect(content).to_contain_text("delay")
+    page.keyboard.press("Control+Shift+BracketRight")
+    expect(content).to_contain_text("quoted")
+    # A new line stands where what comes next belongs.
+    for line, indent in (("- log: it's", 2), ("    n: -3", 4), ("    text: |", 6)):
+        page.locator(".cm-line", has_text=line.strip()).first.click()
+        page.keyboard.press("End")
+        page.keyboard.press("Enter")
+        page.keyboard.type("x")
+        text = source(page)
+        before, _, _ = text.partition("\n" + " " * indent + "x\n")
+        assert before.split("\n")[-1].startswith(line), text
 
 
 def test_copy_and_paste_give_free_ids(page: Page, tree: str) -> None:

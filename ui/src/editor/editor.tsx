@@ -28,6 +28,7 @@ import { TrialPanel, type Tried } from "../trial/panel";
 import { changesOf } from "./changes";
 import { difference } from "./difference";
 import type { Edited } from "./edits";
+import { useFollowing } from "./following";
 import { NodeForm } from "./form";
 import { KeysDialog, onEditorKey } from "./keys";
 import { lineEnd } from "./lines";
@@ -85,6 +86,7 @@ export function Editor({
   // The text comes a moment after the page around it: both in one frame would be a long one.
   const isTextDue = useDeferredValue(true, false);
   const isChanged = text !== saved.text;
+  const follow = useFollowing();
   /** The text as it is, also while the page around it still follows. */
   const latest = useRef(text);
 
@@ -130,11 +132,13 @@ export function Editor({
     (edited: Edited, said: string) => {
       if (isReadOnly || edited.text === latest.current) return;
       editor.current?.change(difference(latest.current, edited.text));
-      setSelected(edited.place ? pathOf(edited.place) : null);
-      setProblem(null);
-      setNote(said);
+      follow(() => {
+        setSelected(edited.place ? pathOf(edited.place) : null);
+        setProblem(null);
+        setNote(said);
+      });
     },
-    [isReadOnly],
+    [isReadOnly, follow],
   );
   const changes = changesOf({ source, words, nodes, node, events, isReadOnly, apply });
 
@@ -336,11 +340,16 @@ export function Editor({
                 diagnostics={diagnostics}
                 onText={(next, isTyped) => {
                   latest.current = next;
-                  // What is typed is shown by the text itself; the rest of the page may follow.
-                  if (isTyped) startTransition(() => setText(next));
-                  else setText(next);
-                  if (isTyped) typed(next);
-                  else changed(next);
+                  if (isTyped) {
+                    // What is typed is shown by the text itself; the rest of the page may wait.
+                    startTransition(() => setText(next));
+                    typed(next);
+                  } else {
+                    follow(() => {
+                      setText(next);
+                      changed(next);
+                    });
+                  }
                 }}
                 onLeave={settle}
                 onCursor={(offset) => {

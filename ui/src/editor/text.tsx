@@ -10,7 +10,6 @@ import {
   redo,
   undo,
 } from "@codemirror/commands";
-import { yaml } from "@codemirror/lang-yaml";
 import {
   bracketMatching,
   foldGutter,
@@ -20,7 +19,13 @@ import {
   indentUnit,
   syntaxHighlighting,
 } from "@codemirror/language";
-import { lintGutter, lintKeymap, type Diagnostic as Mark, setDiagnostics } from "@codemirror/lint";
+import {
+  diagnosticCount,
+  lintGutter,
+  lintKeymap,
+  type Diagnostic as Mark,
+  setDiagnostics,
+} from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { Compartment, EditorState, StateEffect, StateField } from "@codemirror/state";
 import {
@@ -38,14 +43,16 @@ import { tags } from "@lezer/highlight";
 import type { Ref } from "react";
 import { useCallback, useEffect, useImperativeHandle, useRef } from "react";
 import type { Diagnostic, Language } from "../api/types";
+import { behindNextFrame } from "./following";
+import { treeLanguage } from "./language";
 
 const colours = HighlightStyle.define([
-  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "var(--accent)" },
-  { tag: [tags.string, tags.special(tags.string)], color: "var(--good)" },
-  { tag: [tags.number, tags.bool, tags.null, tags.keyword, tags.atom], color: "var(--wait)" },
-  { tag: [tags.comment, tags.lineComment], color: "var(--faint)", fontStyle: "italic" },
-  { tag: [tags.punctuation, tags.separator, tags.squareBracket, tags.brace], color: "var(--soft)" },
-  { tag: [tags.meta, tags.labelName, tags.typeName], color: "var(--stop)" },
+  { tag: tags.propertyName, color: "var(--accent)" },
+  { tag: tags.string, color: "var(--good)" },
+  { tag: tags.macroName, color: "var(--stop)" },
+  { tag: [tags.number, tags.atom], color: "var(--wait)" },
+  { tag: tags.comment, color: "var(--faint)", fontStyle: "italic" },
+  { tag: [tags.punctuation, tags.labelName], color: "var(--soft)" },
 ]);
 
 const look = EditorView.theme({
@@ -149,6 +156,7 @@ export default function Text(props: TextProps) {
   const latest = useRef(props);
   latest.current = props;
   const editable = useRef(new Compartment());
+  const isLocked = useRef(isReadOnly);
   const isWhole = useRef(false);
   /** Takes back what is to be shown soon. */
   const later = useRef<(() => void) | null>(null);
@@ -156,12 +164,15 @@ export default function Text(props: TextProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: the editor is made once, and told later
   useEffect(() => {
     const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.nonce ?? "";
-    const made = new EditorView({
-      parent: place.current as HTMLDivElement,
-      state: stateOf(text),
-    });
+    const made = new EditorView({ state: stateOf(text) });
     view.current = made;
+    // It is made in one frame, and measured in the next.
+    const stop = behindNextFrame(() => {
+      place.current?.append(made.dom);
+      made.requestMeasure();
+    });
     return () => {
+      stop();
       later.current?.();
       view.current = null;
       made.destroy();
@@ -184,7 +195,7 @@ export default function Text(props: TextProps) {
           highlightActiveLine(),
           highlightActiveLineGutter(),
           highlightSelectionMatches(),
-          yaml(),
+          treeLanguage,
           syntaxHighlighting(colours),
           look,
           chosen,
@@ -223,12 +234,15 @@ export default function Text(props: TextProps) {
   }, []);
 
   useEffect(() => {
+    if (isLocked.current === isReadOnly) return;
+    isLocked.current = isReadOnly;
     view.current?.dispatch({ effects: editable.current.reconfigure(locks(isReadOnly)) });
   }, [isReadOnly]);
 
   useEffect(() => {
     const shown = view.current;
-    if (shown) shown.dispatch(setDiagnostics(shown.state, marksOf(shown.state, diagnostics)));
+    if (!shown || (diagnostics.length === 0 && diagnosticCount(shown.state) === 0)) return;
+    shown.dispatch(setDiagnostics(shown.state, marksOf(shown.state, diagnostics)));
   }, [diagnostics]);
 
   const whole = useCallback((change: () => void) => {
@@ -288,18 +302,6 @@ export default function Text(props: TextProps) {
   );
 
   return <div className="text-editor" ref={place} />;
-}
-
-/** Do something when the frame that is being made has been shown; gives back what stops it. */
-function behindNextFrame(what: () => void): () => void {
-  let timer = 0;
-  const frame = requestAnimationFrame(() => {
-    timer = window.setTimeout(what);
-  });
-  return () => {
-    cancelAnimationFrame(frame);
-    window.clearTimeout(timer);
-  };
 }
 
 function locks(isReadOnly: boolean) {
