@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scripts.browser import find
 from tests.acceptance.hub_process import ROOT, HubProcess
 
 sync_api = pytest.importorskip(
@@ -18,14 +18,7 @@ sync_api = pytest.importorskip(
 # The machine may be busy with other tests.
 sync_api.expect.set_options(timeout=30_000)
 
-CHROMIUM = os.environ.get("HUB_TEST_CHROMIUM") or next(
-    (
-        path
-        for name in ("chromium", "chromium-browser", "google-chrome")
-        if (path := shutil.which(name))
-    ),
-    None,
-)
+CHROMIUM = find()
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
