@@ -91,9 +91,11 @@ def describe(
     for action in ACTIONS:
         paths[f"/api/runs/{{run_id}}/{action}"] = {"post": _action(action)}
     paths["/api/runs/{run_id}/migrate"]["post"]["responses"] = {"200": _MIGRATION}
-    paths["/api/runs/{run_id}"]["get"].setdefault("parameters", [_path("run_id")])
-    shown = paths["/api/events/{event_id}"]["get"]
-    shown.setdefault("parameters", [_path("event_id")])
+    for path, name in (("/api/runs/{run_id}", "run_id"), ("/api/events/{event_id}", "event_id")):
+        # An id that may hold slashes is no URI, which Litestar takes it for.
+        shown = paths[path]["get"]
+        others = [one for one in shown.get("parameters", []) if one["name"] != name]
+        shown["parameters"] = [_path(name), *others]
     paths["/api/events/{event_id}/explain"] = {"get": _explained(shown)}
     shown["responses"]["200"] = _answer("One event with its deliveries", "EventView")
     shown["parameters"] = [one for one in shown["parameters"] if one["name"] != "type"]

@@ -39,6 +39,15 @@ from tests.unit.test_api_schedules import AT, Folder
 
 EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 2}
 PARTS = 2
+# Any text is a token, and what a hook's body has to be is the provider's affair.
+ANYTHING_GOES = {
+    "POST /hooks/{trigger}",
+    *(
+        f"{method} /{what}/{{token}}"
+        for method in ("GET", "POST")
+        for what in ("callbacks", "decisions")
+    ),
+}
 CHECKS: Any = [
     not_a_server_error,
     status_code_conformance,
@@ -150,9 +159,12 @@ def test_no_operation_answers_as_it_should_not(
     admin = {"authorization": f"Bearer {served.token}"}
     asked: list[str] = []
     found: list[str] = []
+    left_out: set[str] = set()
     for result in list(schema.get_all_operations())[part::PARTS]:
         operation = result.ok()
         if operation.path in STREAMS:
+            continue
+        if mode.is_negative and (operation.label in ANYTHING_GOES or not _is_given_any(operation)):
             continue
 
         @settings(
@@ -179,12 +191,18 @@ def test_no_operation_answers_as_it_should_not(
         try:
             ask()
         except Unsatisfiable:
-            # Without parameters or body there is nothing that could be wrong with it.
-            continue
+            left_out.add(operation.label)
         except (Failure, FailureGroup, AssertionError) as error:
             found.append(f"{operation.label}: {error}")
     assert found == []
+    assert left_out == set(), "nothing was asked of these"
     assert len(set(asked)) > 10
+
+
+def _is_given_any(operation: Any) -> bool:
+    """Has it parameters or a body, with which something could be wrong?"""
+    raw = operation.definition.raw
+    return bool(raw.get("parameters") or raw.get("requestBody"))
 
 
 def test_the_description_says_who_may_call(served: Served) -> None:
