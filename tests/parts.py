@@ -14,9 +14,9 @@ from hub.blobs import FileBlobs
 from hub.dev.inbox import Inbox, Mail
 from hub.event import Event
 from hub.links import Links
-from hub.routing.dispatcher import Dispatcher
+from hub.routing.dispatcher import Dispatcher, _Turn
 from hub.routing.intake import JournalIntake
-from hub.routing.journal import Entry, Journal
+from hub.routing.journal import DeliveryRecord, Entry, Journal
 from hub.routing.project import Project, load_project
 from hub.routing.router import Router
 from hub.run import RunState
@@ -89,6 +89,14 @@ class Hub:
             return found if found.status != "accepted" else None
 
         return await eventually(entry)
+
+    async def attempted(self, entry: Entry) -> DeliveryRecord:
+        """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
+        router = self.dispatcher._router()
+        matches = router.route(entry.trigger, entry.event)
+        turn = _Turn(entry, entry.event, matches, router)
+        (record,) = await self.dispatcher._deliver(None, turn)
+        return record
 
     async def state(self, run_id: str, *statuses: str, **wanted: Any) -> RunState:
         """A run's state, once it has one of the statuses and the wanted values."""

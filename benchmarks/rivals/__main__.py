@@ -121,9 +121,9 @@ async def _whole(bench: Bench, orders: dict[str, Orders]) -> None:
 
 async def _accepts(bench: Bench, sides: dict[str, Loaded | RestateOrders]) -> None:
     """Durable accepts per second of events that start runs; then all of them are paid, and done."""
-    seconds = 0.5 if bench.quick else 2.0
+    seconds = 0.4 if bench.quick else 0.8
     used = 0.0
-    async for side in bench.rounds(*sides, count=4):
+    async for side in bench.rounds(*sides, count=3):
         orders = sides[side.name]
         prefix = uuid.uuid4().hex[:12]
         began = time.perf_counter()

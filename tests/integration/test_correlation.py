@@ -17,9 +17,8 @@ import pytest
 from hub.errors import Unreachable
 from hub.event import Event
 from hub.links import Links
-from hub.routing.dispatcher import _Turn
 from hub.routing.housekeeping import forget_definitions
-from hub.routing.journal import DeliveryRecord, Entry
+from hub.routing.journal import Entry
 from hub.routing.router import Router
 from hub.run import CALLBACK, Delivery, RunState
 from hub.temporal.client import TemporalRuns
@@ -50,14 +49,6 @@ def project_of(folder: Path, do: str, head: str = "cancel_on: stop", name: str =
 
 async def sent(hub: Hub, kind: str, key: str = "u1", **options: object) -> Entry:
     return await hub.settled(await hub.send(kind, key, **options))  # type: ignore[arg-type]
-
-
-async def attempted(hub: Hub, entry: Entry) -> DeliveryRecord:
-    """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
-    router = hub.dispatcher._router()
-    matches = router.route(entry.trigger, entry.event)
-    (record,) = await hub.dispatcher._deliver(None, _Turn(entry, entry.event, matches, router))
-    return record
 
 
 # -- cancel_on -------------------------------------------------------------------------------
@@ -208,7 +199,7 @@ async def test_a_delivery_told_again_during_the_run_counts_once(
         await sent(hub, "go")
         paid = await sent(hub, "paid")
         for _ in range(3):
-            assert (await attempted(hub, paid)).outcome == "delivered"
+            assert (await hub.attempted(paid)).outcome == "delivered"
         await hub.state(hub.run_id("u1"), "running", waiting_for=["paid"])
 
 
@@ -226,7 +217,7 @@ async def test_a_delivery_told_again_after_a_continue_as_new_counts_once(
             await hub.send("paid", "u1", id=f"paid-{number}")
         entries = await hub.journal.pending(0, 40, owner="me", lease=timedelta(seconds=30))
         for entry in entries:
-            await attempted(hub, entry)
+            await hub.attempted(entry)
 
         async def parts() -> bool:
             state = await hub.runs.show(hub.run_id("u1"))
@@ -234,7 +225,7 @@ async def test_a_delivery_told_again_after_a_continue_as_new_counts_once(
 
         assert await eventually(parts)
         for entry in entries[1:]:
-            assert (await attempted(hub, entry)).outcome == "delivered"
+            assert (await hub.attempted(entry)).outcome == "delivered"
 
         async def recognised() -> bool:
             state = await hub.runs.show(hub.run_id("u1"))
@@ -260,7 +251,7 @@ async def test_a_start_event_that_a_closed_run_had_starts_no_other(
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
         # As a dispatcher finds it that has started after the crash.
         hub.dispatcher._began = datetime.now(UTC)
-        assert (await attempted(hub, second)).outcome == "duplicate"
+        assert (await hub.attempted(second)).outcome == "duplicate"
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
 
 
@@ -284,7 +275,7 @@ async def test_what_an_earlier_run_had_does_not_reach_a_later_one(
 
         assert await eventually(known)
         hub.dispatcher._began = datetime.now(UTC)
-        assert (await attempted(hub, second)).outcome == "duplicate"
+        assert (await hub.attempted(second)).outcome == "duplicate"
         assert len((await hub.runs.show(hub.run_id("u1"))).mailbox.handled) == 1
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from hub.dev.inbox import Inbox
 from hub.process.backup import export_state, import_state
-from hub.routing.dispatcher import _Turn
 from hub.temporal.dev_server import DevServer
 from tests.parts import eventually, hub_of, write_project
 
@@ -132,9 +131,7 @@ async def test_a_crash_between_the_start_and_its_mark(project: Path, server: Dev
         await hub.send("user.signed_up", "u1", id="evt-1")
         # What a dispatcher does up to the moment at which it dies.
         (entry,) = await hub.journal.pending(0, 1, owner="dying", lease=_MOMENT)
-        router = hub.dispatcher._router()
-        matches = router.route(entry.trigger, entry.event)
-        (record,) = await hub.dispatcher._attempt(_Turn(entry, entry.event, matches, router))
+        record = await hub.attempted(entry)
         assert record.outcome == "started"
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
     await asyncio.sleep(_MOMENT.total_seconds())

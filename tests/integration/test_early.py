@@ -9,8 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from hub.routing.dispatcher import _Turn
-from hub.routing.journal import DeliveryRecord, Entry
+from hub.routing.journal import Entry
 from hub.run import Delivery
 from hub.temporal.dev_server import DevServer
 from tests.parts import Hub, eventually, hub_of, write_project
@@ -39,14 +38,6 @@ def project_of(folder: Path, early: str = "2h", start: str = "go") -> Path:
 
 async def sent(hub: Hub, kind: str, **options: object) -> Entry:
     return await hub.settled(await hub.send(kind, "u1", **options))  # type: ignore[arg-type]
-
-
-async def attempted(hub: Hub, entry: Entry) -> DeliveryRecord:
-    """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
-    router = hub.dispatcher._router()
-    matches = router.route(entry.trigger, entry.event)
-    (record,) = await hub.dispatcher._attempt(_Turn(entry, entry.event, matches, router))
-    return record
 
 
 async def test_events_before_the_run_wait_for_it_in_order(
@@ -80,7 +71,7 @@ async def test_an_early_event_told_twice_is_kept_once(tmp_path: Path, server: De
     async with hub_of(project_of(tmp_path), server.address, dispatching=False) as hub:
         await hub.send("paid", "u1", id="paid-1")
         (entry,) = await hub.journal.pending(0, 1, owner="dying", lease=_LEASE)
-        words = [(await attempted(hub, entry)).outcome for _ in range(3)]
+        words = [(await hub.attempted(entry)).outcome for _ in range(3)]
         assert words == ["buffered", "delivered", "delivered"]
         state = await hub.runs.show(hub.run_id("u1"))
         assert [stored.event.id for stored in state.mailbox.stored] == ["paid-1"]
@@ -129,7 +120,7 @@ async def test_an_event_that_is_dispatched_too_late_is_not_early(
         await hub.send("paid", "u1")
         (entry,) = await hub.journal.pending(0, 1, owner="me", lease=_LEASE)
         old = msgspec.structs.replace(entry, received_at=entry.received_at - timedelta(hours=3))
-        assert (await attempted(hub, old)).outcome == "no_run"
+        assert (await hub.attempted(old)).outcome == "no_run"
 
 
 async def test_a_used_event_makes_no_dormant_run_when_it_is_told_again(
@@ -143,7 +134,7 @@ async def test_a_used_event_makes_no_dormant_run_when_it_is_told_again(
         await sent(hub, "done")
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
         # The server knows the request of the signal again, or else the run is asked.
-        assert (await attempted(hub, paid)).outcome in ("delivered", "duplicate")
+        assert (await hub.attempted(paid)).outcome in ("delivered", "duplicate")
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
         delivery = Delivery(event=paid.event, trigger="app")
         assert await hub.runs.had(hub.run_id("u1"), delivery, paid.received_at) == "resumed"

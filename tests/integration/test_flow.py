@@ -10,9 +10,8 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from hub.routing.dispatcher import _Turn
 from hub.routing.explain import explain
-from hub.routing.journal import DeliveryRecord, Entry
+from hub.routing.journal import Entry
 from hub.run import RunState
 from hub.temporal.connect import connect
 from hub.temporal.dev_server import DevServer
@@ -71,14 +70,6 @@ async def gate_is(client: Client, gate: str, status: WorkflowExecutionStatus) ->
         return (await client.get_workflow_handle(gate).describe()).status == status
 
     await eventually(look)
-
-
-async def attempted(hub: Hub, entry: Entry) -> DeliveryRecord:
-    """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
-    router = hub.dispatcher._router()
-    matches = router.route(entry.trigger, entry.event)
-    (record,) = await hub.dispatcher._deliver(None, _Turn(entry, entry.event, matches, router))
-    return record
 
 
 async def test_a_debounced_start_gets_all_events_in_their_order(
@@ -208,13 +199,13 @@ async def test_a_start_told_again_counts_once_also_after_its_gate_has_ended(
     async with hub_of(project, server.address) as hub:
         first = await sent(hub, "go", "u1", n=1)
         for _ in range(3):
-            assert (await attempted(hub, first)).outcome == "buffered"
+            assert (await hub.attempted(first)).outcome == "buffered"
         ended = (await begun(hub, hub.run_id("u1"), "succeeded", vars={"came": [1]})).ended_at
         client = await connect(server.address)
         await gate_is(client, f"~gate/{hub.tree}/u1", WorkflowExecutionStatus.COMPLETED)
         # As a dispatcher finds it that has started after the crash.
         hub.dispatcher._began = datetime.now(UTC)
-        again = await attempted(hub, first)
+        again = await hub.attempted(first)
         assert (again.outcome, again.run_id) == ("started", hub.run_id("u1"))
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
         # And where another gate of the key has come since.
@@ -222,7 +213,7 @@ async def test_a_start_told_again_counts_once_also_after_its_gate_has_ended(
         await begun(hub, hub.run_id("u1"), "succeeded", vars={"came": [2]})
 
         async def known() -> bool:
-            return (await attempted(hub, first)).outcome == "started"
+            return (await hub.attempted(first)).outcome == "started"
 
         hub.dispatcher._began = datetime.now(UTC)
         assert await eventually(known)

@@ -13,9 +13,8 @@ from temporalio.service import RPCError
 
 from hub.errors import HubError
 from hub.event import Event
-from hub.routing.dispatcher import _Turn
 from hub.routing.explain import explain, told
-from hub.routing.journal import DeliveryRecord, Entry
+from hub.routing.journal import Entry
 from hub.routing.router import Router
 from hub.run import Delivery, identity_of
 from hub.run.correlation import CorrelatorState, address_of
@@ -83,15 +82,6 @@ async def came(hub: Hub, key: str) -> str:
     state = await hub.state(hub.run_id(key), "succeeded")
     found: str = state.steps["came"]["id"]
     return found
-
-
-async def attempted(hub: Hub, entry: Entry) -> DeliveryRecord:
-    """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
-    matches = hub.dispatcher._router().route(entry.trigger, entry.event)
-    (record,) = await hub.dispatcher._deliver(
-        None, _Turn(entry, entry.event, matches, hub.dispatcher._router())
-    )
-    return record
 
 
 async def test_an_event_finds_the_run_by_a_value_that_is_not_its_key(
@@ -256,7 +246,7 @@ async def test_an_event_told_again_after_the_correlator_ended_is_not_used_again(
         assert await came(hub, "o1") == entry.id
         await ended(hub)
         hub.dispatcher._began = entry.received_at + timedelta(seconds=1)
-        record = await attempted(hub, entry)
+        record = await hub.attempted(entry)
         assert record.outcome == "duplicate"
         await go(hub, "o2")
         await waiting(hub, "o2")
@@ -267,7 +257,7 @@ async def test_an_event_told_again_while_the_correlator_lives_is_not_used_again(
 ) -> None:
     async with hub_of(project_of(tmp_path, more="deliver: one"), server.address) as hub:
         entry = await shipped(hub)
-        await attempted(hub, entry)
+        await hub.attempted(entry)
         await go(hub, "o1")
         assert await came(hub, "o1") == entry.id
         await go(hub, "o2")

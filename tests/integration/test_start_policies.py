@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from hub.routing.dispatcher import _Turn
 from hub.routing.journal import Entry
 from hub.temporal.dev_server import DevServer
 from tests.parts import Hub, eventually, hub_of, write_project
@@ -118,13 +117,11 @@ async def test_restart_runs_finally_and_keeps_what_follows(
 async def test_a_restart_told_twice_is_one_restart(tmp_path: Path, server: DevServer) -> None:
     project = project_of(tmp_path, "{event: go, when_running: restart}")
     async with hub_of(project, server.address, dispatching=False) as hub:
-        router = hub.dispatcher._router()
         for step in (1, 2):
             await hub.send("go", "u1", id=f"go-{step}", step=step)
         first, second = await hub.journal.pending(0, 2, owner="me", lease=_LEASE)
         for entry in (first, second, second):
-            matches = router.route("app", entry.event)
-            (record,) = await hub.dispatcher._attempt(_Turn(entry, entry.event, matches, router))
+            record = await hub.attempted(entry)
             assert record.outcome == "started"
 
         async def begun_again() -> bool:
@@ -132,8 +129,7 @@ async def test_a_restart_told_twice_is_one_restart(tmp_path: Path, server: DevSe
             return state.event is not None and state.event.id == "go-2"
 
         await eventually(begun_again)
-        matches = router.route("app", second.event)
-        await hub.dispatcher._attempt(_Turn(second, second.event, matches, router))
+        await hub.attempted(second)
 
         async def told() -> list[str]:
             state = await hub.runs.show(hub.run_id("u1"))
@@ -204,9 +200,7 @@ async def test_a_start_that_is_told_again_after_its_run_ended_starts_nothing(
         entry = await sent(hub, "go", id="go-1")
         await sent(hub, "done")
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
-        router = hub.dispatcher._router()
-        matches = router.route("app", entry.event)
-        (record,) = await hub.dispatcher._attempt(_Turn(entry, entry.event, matches, router))
+        record = await hub.attempted(entry)
         assert record.outcome == "started"
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
 
@@ -238,8 +232,6 @@ async def test_a_restart_that_is_told_again_after_its_run_ended_starts_nothing(
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
         # As a dispatcher finds it that has started after the crash.
         hub.dispatcher._began = datetime.now(UTC)
-        router = hub.dispatcher._router()
-        matches = router.route("app", second.event)
-        (record,) = await hub.dispatcher._attempt(_Turn(second, second.event, matches, router))
+        record = await hub.attempted(second)
         assert record.outcome == "started"
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
