@@ -14,8 +14,8 @@ import sys
 
 SHELL = "chromium-headless-shell"
 NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome")
-PATIENCE = 180.0
-"""Seconds until what apt-get does is given up."""
+PATIENCE, SHORT_PATIENCE = 300.0, 60.0
+"""Seconds until what apt-get does is given up: where there is no Chromium, and where there is one."""
 
 LEFT_OUT = (
     "the page's tests (tests/ui) are left out: there is no Chromium here. Install one "
@@ -28,7 +28,7 @@ def find() -> str | None:
     return os.environ.get("HUB_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def install(package: str) -> bool:
+def install(package: str, patience: float) -> bool:
     """Install a package of Debian's, where that can be done without asking anybody."""
     print(f"installing {package} for the page's tests, by apt-get", flush=True)
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -38,7 +38,7 @@ def install(package: str) -> bool:
     ):
         try:
             done = subprocess.run(
-                command, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE
+                command, env=env, capture_output=True, text=True, check=False, timeout=patience
             )
         except subprocess.TimeoutExpired:
             print(f"{command[0]} {command[1]} takes too long", flush=True)
@@ -53,9 +53,9 @@ def main() -> None:
     may_install = shutil.which("apt-get") is not None and os.geteuid() == 0
     if os.environ.get("HUB_TEST_CHROMIUM") or shutil.which(SHELL):
         return
-    if may_install and install(SHELL):
+    if may_install and install(SHELL, SHORT_PATIENCE if find() else PATIENCE):
         return
-    if find() is None and not (may_install and install("chromium")):
+    if find() is None and not (may_install and install("chromium", PATIENCE)):
         print(LEFT_OUT, flush=True)
 
 
