@@ -93,9 +93,9 @@ def describe(
     paths["/api/runs/{run_id}/migrate"]["post"]["responses"] = {"200": _MIGRATION}
     for path, name in (("/api/runs/{run_id}", "run_id"), ("/api/events/{event_id}", "event_id")):
         # An id that may hold slashes is no URI, which Litestar takes it for.
-        shown = paths[path]["get"]
-        others = [one for one in shown.get("parameters", []) if one["name"] != name]
-        shown["parameters"] = [_path(name), *others]
+        others = [one for one in paths[path]["get"]["parameters"] if one["name"] != name]
+        paths[path]["get"]["parameters"] = [_path(name), *others]
+    shown = paths["/api/events/{event_id}"]["get"]
     paths["/api/events/{event_id}/explain"] = {"get": _explained(shown)}
     shown["responses"]["200"] = _answer("One event with its deliveries", "EventView")
     shown["parameters"] = [one for one in shown["parameters"] if one["name"] != "type"]

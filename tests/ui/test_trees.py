@@ -80,7 +80,7 @@ do:
     n: -3
 - delay: ${{ vars.wait
     or 5 }}
-- log: it's [fine]
+- log: it's [fine] - or not
 """
 
 
@@ -292,6 +292,7 @@ def test_the_text_is_coloured_folded_and_goes_on_where_it_should(page: Page, tre
     assert pieces["wait"] == ["1.5", "true", "7", "-3"]
     assert pieces["faint"] == ["# all that a text of a tree may hold", "# said"]
     assert "&mail" in pieces["soft"]
+    assert pieces["soft"].count("-") == 5, "a dash within a text is a part of it"
     assert pieces["stop"] == ["${{ event.data.id }}", "${{ a }}", "${{ vars.wait", "or 5 }}"]
     # What hangs below a line is folded away, and unfolded.
     content = page.locator(".cm-content")

@@ -13,7 +13,7 @@ from hub.simulation import SimulationResult
 from hub.simulation.home import SimulatedHome
 from tests.stories import Story, collect_stories, essence
 
-STORIES = 120
+STORIES = 200
 GROUPS = 10
 # They take their time to be made up: once, by the process that tells them all.
 pytestmark = pytest.mark.xdist_group("parts")

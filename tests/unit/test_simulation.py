@@ -420,7 +420,7 @@ def test_mocks_in_python() -> None:
 
 
 @settings(
-    max_examples=120,
+    max_examples=200,
     derandomize=True,
     database=None,
     deadline=None,

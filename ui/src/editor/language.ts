@@ -79,7 +79,7 @@ function piece(stream: StringStream, at: At): string | null {
     stream.skipToEnd();
     return "comment";
   }
-  if (stream.match(/^-(?=\s|$)/) || stream.match(/^\?(?=\s|$)/)) {
+  if (at.isFresh && at.depth === 0 && stream.match(/^[-?](?=\s|$)/)) {
     at.column = begins;
     return "sign";
   }

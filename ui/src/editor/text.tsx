@@ -156,7 +156,6 @@ export default function Text(props: TextProps) {
   const latest = useRef(props);
   latest.current = props;
   const editable = useRef(new Compartment());
-  const isLocked = useRef(isReadOnly);
   const isWhole = useRef(false);
   /** Takes back what is to be shown soon. */
   const later = useRef<(() => void) | null>(null);
@@ -234,9 +233,9 @@ export default function Text(props: TextProps) {
   }, []);
 
   useEffect(() => {
-    if (isLocked.current === isReadOnly) return;
-    isLocked.current = isReadOnly;
-    view.current?.dispatch({ effects: editable.current.reconfigure(locks(isReadOnly)) });
+    const shown = view.current;
+    if (!shown || shown.state.readOnly === isReadOnly) return;
+    shown.dispatch({ effects: editable.current.reconfigure(locks(isReadOnly)) });
   }, [isReadOnly]);
 
   useEffect(() => {
