@@ -76,6 +76,9 @@ class Notes:
     async def live(self, tree: str, key: str) -> Sequence[str]:
         return []
 
+    async def is_live(self, run_id: str) -> bool:
+        return False
+
     async def offer(self, address: Address, delivery: Delivery) -> Offered:
         raise NotImplementedError
 

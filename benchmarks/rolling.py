@@ -30,6 +30,9 @@ import asyncpg
 import httpx
 import pytest
 from sqlalchemy.engine import make_url
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from benchmarks.frame import Bench, main
 from benchmarks.processes import ROOT, environment, free_ports
@@ -51,6 +54,8 @@ _CUT_OFF = (130, 137)
 """The exit codes of a process that cut itself off, or was cut off."""
 _STANDSTILL = 120.0
 """Seconds without any progress after which what is not done counts as lost."""
+_SHOWN = 5
+"""How many lost orders are looked into."""
 _REFUSED = (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
@@ -79,6 +84,8 @@ class Report:
     runs: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
+    """What is known of the orders that were lost: what became of their events, and their runs."""
 
     @property
     def is_right(self) -> bool:
@@ -300,7 +307,8 @@ async def _started(
 
 async def _audit(report: Report, load: Load, url: str, temporal: str, queue: str) -> None:
     journal = await Journal.open(url)
-    runs = TemporalRuns(await connect(temporal), task_queue=queue)
+    client = await connect(temporal)
+    runs = TemporalRuns(client, task_queue=queue)
     try:
         progress, since = (-1, -1), time.monotonic()
         while time.monotonic() - since < _STANDSTILL:
@@ -323,7 +331,10 @@ async def _audit(report: Report, load: Load, url: str, temporal: str, queue: str
                 break
         counted = Counter(row["shop_order"] for row in rows)
         orders = {f"o{number}" for number in range(report.orders)}
-        report.lost = len(orders - counted.keys())
+        lost = sorted(orders - counted.keys())
+        for order in lost[:_SHOWN]:
+            report.evidence += await _evidence(order, journal, client)
+        report.lost = len(lost)
         report.lost += sum(f"shop {id_}" not in entries for id_ in load.ids)
         report.doubled = sum(count > 1 for count in (*counted.values(), *entries.values()))
         report.outcomes = dict(outcomes)
@@ -334,6 +345,25 @@ async def _audit(report: Report, load: Load, url: str, temporal: str, queue: str
         }
     finally:
         await journal.close()
+
+
+async def _evidence(order: str, journal: Journal, client: Client) -> list[str]:
+    """What the journal and the server know of one order."""
+    found: list[str] = []
+    for entry in reversed((await journal.list(key=order, limit=100)).items):
+        found.append(
+            f"{order}: {entry.seq} {entry.id} of {entry.received_at.time()} {entry.status}"
+        )
+        found += (
+            f"{order}:   {one.at.time()} {one.outcome} {one.run_id} {one.reason or ''}"
+            for one in entry.deliveries
+        )
+    with suppress(RPCError):
+        history = client.get_workflow_handle(f"order/{order}").fetch_history_events()
+        async for event in history:
+            at = event.event_time.ToDatetime().time()
+            found.append(f"{order}: {at} {EventType.Name(event.event_type)}")
+    return found
 
 
 async def _execute(url: str, statement: str) -> list[Any]:

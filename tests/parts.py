@@ -14,11 +14,12 @@ from hub.blobs import FileBlobs
 from hub.dev.inbox import Inbox, Mail
 from hub.event import Event
 from hub.links import Links
-from hub.routing.dispatcher import Dispatcher, _Turn
+from hub.routing.dispatcher import Dispatcher
 from hub.routing.intake import JournalIntake
 from hub.routing.journal import DeliveryRecord, Entry, Journal
 from hub.routing.project import Project, load_project
 from hub.routing.router import Router
+from hub.routing.turn import Turn
 from hub.run import RunState
 from hub.temporal.client import TemporalRuns
 from hub.temporal.connect import connect
@@ -94,8 +95,8 @@ class Hub:
         """What a dispatcher does up to the moment at which it dies: the journal hears nothing of it."""
         router = self.dispatcher._router()
         matches = router.route(entry.trigger, entry.event)
-        turn = _Turn(entry, entry.event, matches, router)
-        (record,) = await self.dispatcher._deliver(None, turn)
+        turn = Turn(entry=entry, event=entry.event, matches=matches, router=router)
+        (record,) = await self.dispatcher._tried(turn)
         return record
 
     async def state(self, run_id: str, *statuses: str, **wanted: Any) -> RunState:

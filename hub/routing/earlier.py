@@ -23,6 +23,8 @@ class Earlier:
         self._router: Router | None = None
         self._starts: dict[int, frozenset[str]] = {}
         """Of the events that are open, by their numbers: the runs that each may start."""
+        self._starting: dict[str, set[int]] = {}
+        """The same by the runs."""
 
     async def starts(self, seq: int, run_id: str, router: Router) -> set[int]:
         """The events before `seq` that are not settled and may start the run, as they are now.
@@ -38,17 +40,24 @@ class Earlier:
                 began = loop.time()
                 await self._look(router)
                 self._looked_at = began
-            return {n for n, starts in self._starts.items() if n < seq and run_id in starts}
+            return {number for number in self._starting.get(run_id, ()) if number < seq}
 
     async def _look(self, router: Router) -> None:
         if self._router is not router:
             self._starts.clear()
+            self._starting.clear()
             self._router = router
         still_open = set(await self._journal.open_before(self._last))
         for settled in self._starts.keys() - still_open:
-            del self._starts[settled]
+            for run_id in self._starts.pop(settled):
+                numbers = self._starting[run_id]
+                numbers.discard(settled)
+                if not numbers:
+                    del self._starting[run_id]
         for entry in await self._journal.entries(still_open - self._starts.keys()):
-            self._starts[entry.seq] = _runs_of(entry, router)
+            runs = self._starts[entry.seq] = _runs_of(entry, router)
+            for run_id in runs:
+                self._starting.setdefault(run_id, set()).add(entry.seq)
 
 
 def may_start(match: Match) -> bool:

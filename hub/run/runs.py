@@ -116,6 +116,9 @@ class Runs(Protocol):
     async def live(self, tree: str, key: str) -> Sequence[str]:
         """The ids of the live runs of a key, as far as the index that is asked knows them yet."""
 
+    async def is_live(self, run_id: str) -> bool:
+        """Is there a run of that id which has not ended? It is the run itself that is asked for."""
+
     async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
         """May a live run of the tree be pinned to the definition of that hash?"""
 

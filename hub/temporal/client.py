@@ -255,12 +255,19 @@ class TemporalRuns:
 
     async def had(self, run_id: str, delivery: Delivery, since: datetime) -> Outcome | None:
         since -= _CLOCKS_APART
-        wanted = f"WorkflowId = {quoted(run_id)} AND CloseTime >= '{since.isoformat()}'"
+        # A run that goes on in a new part takes along what it has had.
+        wanted = (
+            f"WorkflowId = {quoted(run_id)} AND CloseTime >= '{since.isoformat()}' "
+            "AND ExecutionStatus != 'ContinuedAsNew'"
+        )
         try:
             async with reaching(run_id):
                 latest = await self._client.get_workflow_handle(run_id).describe(
                     rpc_timeout=_RPC_TIMEOUT
                 )
+                if latest.status == WorkflowExecutionStatus.RUNNING and latest.start_time <= since:
+                    # No earlier one was live when the event came.
+                    return None
                 ended = {
                     run.run_id: None
                     async for run in self._client.list_workflows(
@@ -291,6 +298,12 @@ class TemporalRuns:
                     rpc_timeout=_RPC_TIMEOUT,
                 )
             ]
+
+    async def is_live(self, run_id: str) -> bool:
+        try:
+            return (await self._describe(run_id)).status in _GOING_ON
+        except NotFound:
+            return False
 
     async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
         live = "ExecutionStatus = 'Running'"

@@ -211,7 +211,7 @@ async def test_a_delivery_told_again_after_a_continue_as_new_counts_once(
         client = await connect(server.address)
         queue = f"hub-{tmp_path.name}"
         runs = TemporalRuns(client, task_queue=queue, limits=Limits(signals=10, events=4000))
-        hub.dispatcher._runs = runs
+        hub.dispatcher._deliverer._runs = runs
         await hub.send("go", "u1")
         for number in range(30):
             await hub.send("paid", "u1", id=f"paid-{number}")
@@ -250,7 +250,7 @@ async def test_a_start_event_that_a_closed_run_had_starts_no_other(
         await sent(hub, "paid")
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
         # As a dispatcher finds it that has started after the crash.
-        hub.dispatcher._began = datetime.now(UTC)
+        hub.dispatcher._deliverer._began = datetime.now(UTC)
         assert (await hub.attempted(second)).outcome == "duplicate"
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
 
@@ -274,9 +274,34 @@ async def test_what_an_earlier_run_had_does_not_reach_a_later_one(
             return found is not None
 
         assert await eventually(known)
-        hub.dispatcher._began = datetime.now(UTC)
+        hub.dispatcher._deliverer._began = datetime.now(UTC)
         assert (await hub.attempted(second)).outcome == "duplicate"
         assert len((await hub.runs.show(hub.run_id("u1"))).mailbox.handled) == 1
+
+
+async def test_a_wait_of_a_later_run_does_not_end_on_what_an_earlier_one_had(
+    tmp_path: Path, server: DevServer
+) -> None:
+    """The event ended the run, its mark is missing, and the next run of the key waits for one like it."""
+    async with hub_of(project_of(tmp_path, "  - wait_for: paid\n"), server.address) as hub:
+        run_id = hub.run_id("u1")
+        assert not await hub.runs.is_live(run_id)
+        await sent(hub, "go")
+        assert await hub.runs.is_live(run_id)
+        paid = await sent(hub, "paid")
+        await hub.state(run_id, "succeeded")
+        assert not await hub.runs.is_live(run_id)
+        await sent(hub, "go")
+        await hub.state(run_id, "running", waiting_for=["paid"])
+        delivery = Delivery(event=paid.event, trigger="app")
+
+        async def known() -> bool:
+            return await hub.runs.had(run_id, delivery, paid.received_at) is not None
+
+        assert await eventually(known)
+        hub.dispatcher._deliverer._began = datetime.now(UTC)
+        assert (await hub.attempted(paid)).outcome == "duplicate"
+        assert (await hub.attempted(await sent(hub, "paid"))).outcome == "delivered"
 
 
 # -- callback links and key reuse ------------------------------------------------------------
@@ -445,7 +470,7 @@ async def test_other_keys_go_on_while_one_run_cannot_be_reached(
     """What fails for one run alone keeps nobody else waiting."""
     async with hub_of(project_of(tmp_path, "  - wait_for: paid\n"), server.address) as hub:
         stuck = hub.run_id("stuck")
-        hub.dispatcher._runs = _Stuck(hub.runs, stuck)  # type: ignore[assignment]
+        hub.dispatcher._deliverer._runs = _Stuck(hub.runs, stuck)  # type: ignore[assignment]
         stuck_id = await hub.send("go", "stuck")
         for number in range(20):
             entry = await sent(hub, "go", f"u{number}")

@@ -204,7 +204,7 @@ async def test_a_start_told_again_counts_once_also_after_its_gate_has_ended(
         client = await connect(server.address)
         await gate_is(client, f"~gate/{hub.tree}/u1", WorkflowExecutionStatus.COMPLETED)
         # As a dispatcher finds it that has started after the crash.
-        hub.dispatcher._began = datetime.now(UTC)
+        hub.dispatcher._deliverer._began = datetime.now(UTC)
         again = await hub.attempted(first)
         assert (again.outcome, again.run_id) == ("started", hub.run_id("u1"))
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended
@@ -215,7 +215,7 @@ async def test_a_start_told_again_counts_once_also_after_its_gate_has_ended(
         async def known() -> bool:
             return (await hub.attempted(first)).outcome == "started"
 
-        hub.dispatcher._began = datetime.now(UTC)
+        hub.dispatcher._deliverer._began = datetime.now(UTC)
         assert await eventually(known)
 
 

@@ -245,7 +245,7 @@ async def test_an_event_told_again_after_the_correlator_ended_is_not_used_again(
         entry = await shipped(hub)
         assert await came(hub, "o1") == entry.id
         await ended(hub)
-        hub.dispatcher._began = entry.received_at + timedelta(seconds=1)
+        hub.dispatcher._deliverer._began = entry.received_at + timedelta(seconds=1)
         record = await hub.attempted(entry)
         assert record.outcome == "duplicate"
         await go(hub, "o2")
@@ -272,7 +272,7 @@ async def test_many_events_and_waits_while_it_ends_and_goes_on_in_parts(
         small = TemporalRuns(
             hub.runs._client, task_queue=hub.runs._task_queue, limits=Limits(events=40, signals=8)
         )
-        hub.dispatcher._runs = small
+        hub.dispatcher._deliverer._runs = small
         count = 30
 
         async def events() -> list[str]:

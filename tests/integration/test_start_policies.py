@@ -231,7 +231,7 @@ async def test_a_restart_that_is_told_again_after_its_run_ended_starts_nothing(
         await sent(hub, "done")
         ended = (await hub.state(hub.run_id("u1"), "succeeded")).ended_at
         # As a dispatcher finds it that has started after the crash.
-        hub.dispatcher._began = datetime.now(UTC)
+        hub.dispatcher._deliverer._began = datetime.now(UTC)
         record = await hub.attempted(second)
         assert record.outcome == "started"
         assert (await hub.runs.show(hub.run_id("u1"))).ended_at == ended

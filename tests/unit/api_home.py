@@ -90,6 +90,9 @@ class MemoryRuns:
     async def word(self, correlator_id: str, delivery: Delivery, since: datetime) -> Word | None:
         return None
 
+    async def is_live(self, run_id: str) -> bool:
+        return run_id in self.states
+
     async def uses(self, tree: str, hash: str) -> bool:  # noqa: A002
         return any((s.tree, s.hash) == (tree, hash) for s in self.states.values())
 

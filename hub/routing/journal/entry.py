@@ -50,8 +50,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One event in the journal. `seq` counts up in the order of commits, with gaps.
 
     `duplicates` is how many further copies came in, the last of them at `last_duplicate_at`.
-    `attempts` and `error` tell of deliveries that failed; `next_attempt_at` is when the next one
-    is due.
+    `attempts` is how often it was taken up and not settled, `error` why it was given back, and
+    `next_attempt_at` when it is due again.
     """
 
     seq: int

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from hub.routing.journal import lookup, statements
 from hub.routing.journal.database import Database
-from hub.routing.journal.entry import Entry
+from hub.routing.journal.entry import DeliveryRecord, Entry
 from hub.routing.journal.file import Execution
 from hub.routing.journal.handoff import Handoff
 from hub.routing.journal.tables import owners
@@ -108,5 +109,12 @@ class Leases(Kind[Claim, Pairs]):
         is_all = len(rows) < claim.limit
         rows = [row for row in rows if row.seq in leased]
         tried = await lookup.deliveries_of(connection, [row.seq for row in rows if row.attempts])
-        pairs = [(lookup.entry(row, tried.get(row.seq, [])), len(row.body)) for row in rows]
+        pairs = [(_leased(row, tried.get(row.seq, [])), len(row.body)) for row in rows]
         return pairs, is_all
+
+
+def _leased(row: Any, tried: list[DeliveryRecord]) -> Entry:
+    entry = lookup.entry(row, tried)
+    return (
+        entry if row.owner is None else msgspec.structs.replace(entry, attempts=entry.attempts + 1)
+    )

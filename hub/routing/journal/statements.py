@@ -108,7 +108,7 @@ _free = (
     & (_e.owner.is_(None) | _e.owner.not_in(sa.select(owners.c.name).where(owners.c.until > _now)))
 )
 FREE = (
-    sa.select(*ENTRY)
+    sa.select(*ENTRY, _e.owner)
     .where(_free, _e.seq > sa.bindparam("after_seq"))
     .order_by(_e.seq)
     .limit(sa.bindparam("most"))
@@ -120,13 +120,17 @@ IS_ANY_FREE = sa.select(sa.exists(sa.select(_e.seq).where(_free)))
 LEASE = (
     sa.update(entries)
     .where(_e.seq.in_(sa.bindparam("seqs", expanding=True)), _free)
-    .values(owner=sa.bindparam("to_owner", type_=_e.owner.type))
+    .values(
+        # Whoever had it has died, perhaps after it was delivered.
+        attempts=sa.case((_e.owner.is_(None), _e.attempts), else_=_e.attempts + 1),
+        owner=sa.bindparam("to_owner", type_=_e.owner.type),
+    )
     .returning(_e.seq)
 )
 RELEASE = (
     sa.update(entries)
     .where(_e.status == "accepted", _e.owner == sa.bindparam("of_owner", type_=_e.owner.type))
-    .values(owner=None)
+    .values(attempts=_e.attempts + 1, owner=None)
 )
 OPEN_BEFORE = sa.select(_e.seq).where(_e.status == "accepted", _e.seq < sa.bindparam("before"))
 NUMBERED = (
