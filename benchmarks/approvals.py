@@ -46,7 +46,7 @@ do:
 
 
 async def measure(bench: Bench) -> None:
-    count = 200 if bench.quick else int(os.environ.get("BENCH_APPROVALS", "2000"))
+    count = 200 if bench.quick else int(os.environ.get("BENCH_APPROVALS", "1000"))
     if not bench.quick and "BENCH_APPROVALS" not in os.environ:
         bench.skip("10,000 open approvals; BENCH_APPROVALS=10000 measures them (5 minutes)")
     asked = 20 if bench.quick else 200

@@ -52,7 +52,7 @@ async def measure(bench: Bench) -> None:
                 there = count
             bench.say(f"{count:,} runs wait; watching for {seconds:.0f} s")
             # What a burst leaves behind is put away once nothing comes any more.
-            await asyncio.sleep(2 if bench.quick else 15)
+            await asyncio.sleep(2 if bench.quick else 10)
             for name, (part, size) in (await _at_rest(hub, seconds)).items():
                 cpu.setdefault(name, {})[count] = part
                 memory.setdefault(name, {})[count] = size
