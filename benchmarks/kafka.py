@@ -41,7 +41,7 @@ do:
 
 
 async def measure(bench: Bench) -> None:
-    count = 60 if bench.quick else 500
+    count = 60 if bench.quick else 300
     pause = 3.0 if bench.quick else 60.0
     project = bench.folder / "project"
     (project / "trees").mkdir(parents=True)

@@ -25,8 +25,8 @@ _PLAIN = "plain program"
 
 
 async def measure(bench: Bench) -> None:
-    count = 15 if bench.quick else 30
-    together, many = (16, 64) if bench.quick else (32, 96)
+    count = 15 if bench.quick else 24
+    together, many = (16, 64) if bench.quick else (32, 72)
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(listening())
         project = order_project(bench.folder / "project")

@@ -31,7 +31,7 @@ _SIGNAL = "bare signal"
 
 
 async def measure(bench: Bench) -> None:
-    count = 20 if bench.quick else 48
+    count = 20 if bench.quick else 36
     async with AsyncExitStack() as stack:
         told = await stack.enter_async_context(listening())
         project = order_project(bench.folder / "project")

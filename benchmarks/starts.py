@@ -92,7 +92,7 @@ async def race(
 ) -> None:
     """Compare starts and completions of trees of these sizes, in so many rounds each."""
     for steps in sizes:
-        runs = (24 if bench.quick else 96) // (1 if steps == 1 else 3 if steps == 5 else 8)
+        runs = (24 if bench.quick else 72) // (1 if steps == 1 else 3 if steps == 5 else 8)
         async for side in bench.rounds("hub", _HAND, count=count):
             started, completed = await _run(
                 client, _starter(client, side.name, steps), _type(side.name, steps), runs
