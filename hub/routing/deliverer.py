@@ -20,11 +20,9 @@ from hub.tree import Tree
 from hub.tree.needs import needed_groups, needed_trees
 from hub.tree.tree import content_hash
 
-__all__ = ["LEASE", "Deliverer", "TooSoon"]
+__all__ = ["Deliverer", "TooSoon"]
 
 _log = structlog.get_logger("hub.dispatcher")
-LEASE = timedelta(seconds=30)
-"""How long a process that was killed still holds the events that it had taken up."""
 _INDEX_LAG = timedelta(minutes=2)
 """How far behind the index of runs may be; far longer than it was ever seen to be."""
 _KEEP_AGAIN = 600.0

@@ -19,7 +19,7 @@ from structlog.contextvars import bound_contextvars
 
 from hub.errors import ExpressionError, HubError, Undeliverable
 from hub.routing.circuit import Circuit
-from hub.routing.deliverer import LEASE, Deliverer, TooSoon
+from hub.routing.deliverer import Deliverer, TooSoon
 from hub.routing.earlier import Earlier
 from hub.routing.journal import DeliveryRecord, Entry, Journal, Status
 from hub.routing.pace import Pace
@@ -33,6 +33,8 @@ from hub.telemetry.tracing import EXTENSION, span
 __all__ = ["Dispatcher"]
 
 _log = structlog.get_logger("hub.dispatcher")
+_LEASE = timedelta(seconds=30)
+"""How long a process that was killed still holds the events that it had taken up."""
 _LOOK_AGAIN = 0.2
 """Seconds between two looks for a start that another process holds; more when many wait."""
 _MOST_PARKED = 4096
@@ -121,9 +123,9 @@ class Dispatcher:
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(LEASE.total_seconds() / 3)
+            await asyncio.sleep(_LEASE.total_seconds() / 3)
             try:
-                await self._journal.renew(self._owner, LEASE)
+                await self._journal.renew(self._owner, _LEASE)
             except HubError as error:
                 _log.warning("the journal does not renew the lease", error=error.message)
 
@@ -135,7 +137,7 @@ class Dispatcher:
             return
         self._journal.appended.clear()
         try:
-            entries = await self._journal.pending(0, free, owner=self._owner, lease=LEASE)
+            entries = await self._journal.pending(0, free, owner=self._owner, lease=_LEASE)
         except HubError as error:
             _log.warning("the journal does not answer", error=error.message)
             await asyncio.sleep(1)
@@ -164,11 +166,11 @@ class Dispatcher:
         Those that came too soon are not counted, nor what stands behind them: it may be for their
         starts that there has to be room.
         """
+        if not self._waiting:
+            return self._limit - len(self._events)
         lanes = {turn.lane for turn in self._waiting}
-        parked = {turn.entry.seq for turn in self._waiting}
-        if lanes:
-            in_line = chain.from_iterable(self._in_line.values())
-            parked.update(turn.entry.seq for turn in in_line if turn.lane in lanes)
+        turns = chain(self._waiting, *self._in_line.values())
+        parked = {turn.entry.seq for turn in turns if turn.lane in lanes}
         if len(parked) >= _MOST_PARKED:
             for turn in heapq.nlargest(self._limit, self._waiting, key=lambda turn: turn.entry.seq):
                 turn.goes_back = True
@@ -224,7 +226,8 @@ class Dispatcher:
         failed: list[DeliveryRecord],
     ) -> None:
         try:
-            records = [*chain.from_iterable(await _all(deliveries)), *failed]
+            await asyncio.gather(*deliveries, return_exceptions=True)
+            records = [*chain.from_iterable(made.result() for made in deliveries), *failed]
         except _GoesBack:
             again = timedelta() if self._draining.is_set() else _rest(entry, _MOST_REST)
             await self._give_back(entry, _WAITS, again)
@@ -236,33 +239,21 @@ class Dispatcher:
             return
         reached = any(r.outcome in _REACHED for r in records)
         refused = [r for r in records if r.outcome == "failed" and r.run_id is not None]
-        while True:
-            try:
-                status: Status = "dead"
-                if refused and not reached:
-                    await self._journal.bury(
-                        entry.seq, refused[0].reason or "it was refused", deliveries=records
-                    )
-                else:
-                    status = "delivered" if reached else "unmatched"
-                    await self._journal.settle(entry.seq, status, records)
-                _count(entry, status, records)
-                return
-            except HubError as error:
-                # Not marked means delivered again later, which the runs recognise.
-                _log.warning("the journal does not take a mark", error=error.message)
-                await asyncio.sleep(1)
+        if refused and not reached:
+            status: Status = "dead"
+            why = refused[0].reason or "it was refused"
+            mark = partial(self._journal.bury, entry.seq, why, deliveries=records)
+        else:
+            status = "delivered" if reached else "unmatched"
+            mark = partial(self._journal.settle, entry.seq, status, records)
+        # Not marked means delivered again later, which the runs recognise.
+        await _insist(mark)
+        _count(entry, status, records)
 
     async def _give_back(self, entry: Entry, why: str, again: timedelta) -> None:
         """Leave the event to the journal, for whoever comes first after that time."""
-        while True:
-            try:
-                until = datetime.now(UTC) + again
-                await self._journal.retry_later(entry.seq, entry.attempts + 1, why, until)
-                return
-            except HubError as error:
-                _log.warning("the journal does not take a mark", error=error.message)
-                await asyncio.sleep(1)
+        until = datetime.now(UTC) + again
+        await _insist(partial(self._journal.retry_later, entry.seq, entry.attempts + 1, why, until))
 
     async def _deliver(
         self, before: asyncio.Task[list[DeliveryRecord]] | None, turn: Turn
@@ -280,7 +271,7 @@ class Dispatcher:
                 # What follows it goes with it, so that their order stays.
                 raise _GoesBack
             turn.records = await self._traced(turn)
-        self._note(turn)
+            self._note(turn)
         return turn.records
 
     def _note(self, turn: Turn) -> None:
@@ -366,15 +357,14 @@ class Dispatcher:
         return is_over
 
 
-async def _all(
-    deliveries: Sequence[asyncio.Task[list[DeliveryRecord]]],
-) -> list[list[DeliveryRecord]]:
-    """What came of all of them. Raises what one raised, once all have ended."""
-    ended = await asyncio.gather(*deliveries, return_exceptions=True)
-    for one in ended:
-        if isinstance(one, BaseException):
-            raise one
-    return [one for one in ended if not isinstance(one, BaseException)]
+async def _insist(mark: Callable[[], Awaitable[None]]) -> None:
+    """Have the journal take a mark, however long it is away."""
+    while True:
+        try:
+            return await mark()
+        except HubError as error:
+            _log.warning("the journal does not take a mark", error=error.message)
+            await asyncio.sleep(1)
 
 
 def _rest(entry: Entry, most: timedelta) -> timedelta:

@@ -261,13 +261,11 @@ class TemporalRuns:
             "AND ExecutionStatus != 'ContinuedAsNew'"
         )
         try:
+            latest = await self._describe(run_id)
+            if latest.status == WorkflowExecutionStatus.RUNNING and latest.start_time <= since:
+                # No earlier one was live when the event came.
+                return None
             async with reaching(run_id):
-                latest = await self._client.get_workflow_handle(run_id).describe(
-                    rpc_timeout=_RPC_TIMEOUT
-                )
-                if latest.status == WorkflowExecutionStatus.RUNNING and latest.start_time <= since:
-                    # No earlier one was live when the event came.
-                    return None
                 ended = {
                     run.run_id: None
                     async for run in self._client.list_workflows(
